@@ -8,7 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/lifepod/lifepod/volume/downward"
+	"github.com/lifepod/lifepod/pod"
 )
 
 // EnvVar is one variable with its final value, which may hold any byte but NUL.
@@ -121,13 +121,13 @@ var errSkip = errors.New("skip")
 
 func (in *EnvInput) value(e corev1.EnvVar, vars, services map[string]string) (string, error) {
 	if e.Value != "" || e.ValueFrom == nil {
-		return Expand(e.Value, vars, services), nil
+		return pod.Expand(e.Value, pod.Lookup(vars, services)), nil
 	}
 	switch from := e.ValueFrom; {
 	case from.FieldRef != nil:
-		return downward.Env(from.FieldRef, in.Pod, downward.IPs{Host: in.HostIPs, Pod: in.PodIPs})
+		return pod.FieldValue(in.Pod, from.FieldRef, pod.Addresses{HostIPs: in.HostIPs, PodIPs: in.PodIPs})
 	case from.ResourceFieldRef != nil:
-		return downward.EnvResource(from.ResourceFieldRef, in.Pod, in.Container, in.Allocatable)
+		return pod.EnvResourceValue(in.Pod, in.Container, from.ResourceFieldRef, in.Allocatable)
 	case from.ConfigMapKeyRef != nil:
 		r := from.ConfigMapKeyRef
 		cm, err := in.configMap(r.Name, r.Optional)

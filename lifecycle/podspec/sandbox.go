@@ -7,6 +7,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/lifepod/lifepod/pod"
 )
 
 // SandboxInput is what a sandbox is made from.
@@ -30,28 +32,28 @@ type SandboxInput struct {
 // Sandbox makes the message that starts the pod's sandbox. An error has the
 // reason CreatePodSandboxError.
 func Sandbox(in SandboxInput) (*runtimeapi.PodSandboxConfig, error) {
-	pod := in.Pod
+	p := in.Pod
 	cfg := &runtimeapi.PodSandboxConfig{
 		Metadata: &runtimeapi.PodSandboxMetadata{
-			Name: pod.Name, Namespace: pod.Namespace, Uid: string(pod.UID), Attempt: in.Attempt,
+			Name: p.Name, Namespace: p.Namespace, Uid: string(p.UID), Attempt: in.Attempt,
 		},
-		Labels:       sandboxLabels(pod),
-		Annotations:  pod.Annotations,
+		Labels:       sandboxLabels(p),
+		Annotations:  p.Annotations,
 		DnsConfig:    in.DNS,
-		LogDirectory: LogDirectory(in.LogRoot, pod),
-		PortMappings: portMappings(pod),
+		LogDirectory: LogDirectory(in.LogRoot, p),
+		PortMappings: portMappings(p),
 	}
-	if !pod.Spec.HostNetwork {
-		name, domain, err := Hostname(pod, in.ClusterDomain)
+	if !p.Spec.HostNetwork {
+		name, domain, err := pod.Hostname(p, in.ClusterDomain)
 		if err == nil {
-			name, err = kernelHostname(pod, name, domain)
+			name, err = pod.Nodename(p, name, domain)
 		}
 		if err != nil {
 			return nil, &Error{ReasonSandboxConfig, err}
 		}
 		cfg.Hostname = name
 	}
-	security, err := sandboxSecurity(pod)
+	security, err := sandboxSecurity(p)
 	if err != nil {
 		return nil, &Error{ReasonSandboxConfig, err}
 	}
@@ -62,7 +64,7 @@ func Sandbox(in SandboxInput) (*runtimeapi.PodSandboxConfig, error) {
 		Resources:       in.Resources,
 		Overhead:        in.Overhead,
 	}
-	if sc := pod.Spec.SecurityContext; sc != nil {
+	if sc := p.Spec.SecurityContext; sc != nil {
 		for _, s := range sc.Sysctls {
 			cfg.Linux.Sysctls[s.Name] = s.Value
 		}
@@ -146,9 +148,9 @@ func sandboxSecurity(pod *corev1.Pod) (*runtimeapi.LinuxSandboxSecurityContext, 
 	return out, err
 }
 
-func hasPrivileged(pod *corev1.Pod) bool {
-	for c := range containers(pod) {
-		if sc := c.SecurityContext; sc != nil && sc.Privileged != nil && *sc.Privileged {
+func hasPrivileged(p *corev1.Pod) bool {
+	for c := range pod.Containers(&p.Spec, pod.All) {
+		if sc := c.SecurityContext; sc != nil && deref(sc.Privileged) {
 			return true
 		}
 	}

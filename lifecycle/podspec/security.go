@@ -3,7 +3,6 @@ package podspec
 import (
 	"errors"
 	"fmt"
-	"iter"
 	"math"
 	"path/filepath"
 	"strings"
@@ -12,25 +11,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
-
-// containers yields init, regular and ephemeral containers.
-func containers(pod *corev1.Pod) iter.Seq[*corev1.Container] {
-	return func(yield func(*corev1.Container) bool) {
-		for _, list := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
-			for i := range list {
-				if !yield(&list[i]) {
-					return
-				}
-			}
-		}
-		for i := range pod.Spec.EphemeralContainers {
-			c := corev1.Container(pod.Spec.EphemeralContainers[i].EphemeralContainerCommon)
-			if !yield(&c) {
-				return
-			}
-		}
-	}
-}
 
 // Namespaces says which namespaces the pod's containers share: network and IPC
 // with the pod or the node, PID with nobody, the pod or the node.
