@@ -1,0 +1,63 @@
+package main
+
+import (
+	"encoding/json"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/lifepod/lifepod/cgroups/values"
+	"github.com/lifepod/lifepod/pod"
+)
+
+// question reads the field "in" of a vector.
+func question[T any](line []byte) (T, error) {
+	var l struct {
+		In T `json:"in"`
+	}
+	err := json.Unmarshal(line, &l)
+	return l.In, err
+}
+
+func answer(v any) map[string]any { return map[string]any{"out": v} }
+
+func checkExpand(line []byte) (map[string]any, error) {
+	in, err := question[struct {
+		Env   map[string]string
+		Input string
+	}](line)
+	return answer(pod.Expand(in.Input, pod.Lookup(in.Env))), err
+}
+
+func checkCPU(line []byte) (map[string]any, error) {
+	in, err := question[struct{ MilliCPU int64 }](line)
+	shares, quota := values.MilliCPUToShares(in.MilliCPU), values.MilliCPUToQuota(in.MilliCPU, values.DefaultPeriod)
+	return answer(map[string]any{
+		"shares":           shares,
+		"sharesToMilliCPU": values.SharesToMilliCPU(shares),
+		"quota100ms":       quota,
+		"quota10ms":        values.MilliCPUToQuota(in.MilliCPU, values.DefaultPeriod/10),
+		"quotaToMilliCPU":  values.QuotaToMilliCPU(quota, values.DefaultPeriod),
+	}), err
+}
+
+func checkQuantity(line []byte) (map[string]any, error) {
+	in, err := question[string](line)
+	if err != nil {
+		return nil, err
+	}
+	q, err := resource.ParseQuantity(in)
+	if err != nil {
+		return answer(map[string]any{"error": err.Error()}), nil
+	}
+	return answer(map[string]any{"canonical": q.String(), "value": q.Value(), "milliValue": q.MilliValue()}), nil
+}
+
+func checkCgroupName(line []byte) (map[string]any, error) {
+	in, err := question[struct{ QOSDir, UID string }](line)
+	if err != nil {
+		return nil, err
+	}
+	class := map[string]values.QOS{"burstable": values.Burstable, "besteffort": values.BestEffort}[in.QOSDir]
+	name, err := values.PodName(class, in.UID)
+	return answer(map[string]any{"cgroupfs": name.Cgroupfs(), "systemd": name.Systemd()}), err
+}
