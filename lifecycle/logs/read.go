@@ -8,6 +8,8 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+
+	"github.com/lifepod/lifepod/internal/sys"
 )
 
 // Read yields the lines of a log file from its beginning to its end. A line
@@ -30,17 +32,17 @@ func Read(path string) iter.Seq2[Line, error] {
 // directory must.
 func Follow(ctx context.Context, path string) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
-		w, err := watchDir(filepath.Dir(path))
+		w, err := sys.WatchDirs(filepath.Dir(path))
 		if err != nil {
 			yield(Line{}, err)
 			return
 		}
-		defer w.close()
+		defer w.Close()
 		follow(ctx, path, w, yield)
 	}
 }
 
-func follow(ctx context.Context, path string, w *dirWatch, yield func(Line, error) bool) {
+func follow(ctx context.Context, path string, w *sys.DirWatch, yield func(Line, error) bool) {
 	var f *os.File
 	var r *reader
 	defer func() {
@@ -70,7 +72,7 @@ func follow(ctx context.Context, path string, w *dirWatch, yield func(Line, erro
 		if ended {
 			return
 		}
-		w.wait(ctx)
+		w.Wait(ctx)
 	}
 }
 
