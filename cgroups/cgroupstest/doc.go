@@ -1,0 +1,3 @@
+// Package cgroupstest has the conformance suite of cgroup managers and a fake
+// that passes it.
+package cgroupstest

@@ -1,0 +1,391 @@
+package cgroups_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/lifepod/lifepod/cgroups"
+	"github.com/lifepod/lifepod/cgroups/cgroupstest"
+	"github.com/lifepod/lifepod/internal/testutil"
+)
+
+func ptr[T any](v T) *T { return &v }
+
+// open returns a Manager for a root that only this test uses, and checks at the
+// end that nothing of it is left.
+func open(t testing.TB) (*cgroups.Manager, string) {
+	t.Helper()
+	testutil.RequireRoot(t)
+	root := "/lifepod-t-" + strings.ToLower(rand.Text()[:10])
+	testutil.CheckLeaks(t, testutil.Scope{Names: []string{root[1:]}})
+	m, err := cgroups.Open(cgroups.Options{Root: root})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := m.Remove(context.Background(), root); err != nil {
+			t.Error(err)
+		}
+	})
+	return m, root
+}
+
+// dirs lists where a cgroup exists.
+func dirs(cgroup string) []string {
+	var found []string
+	for _, base := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/*"} {
+		d, _ := filepath.Glob(base + cgroup)
+		found = append(found, d...)
+	}
+	return found
+}
+
+// join starts a process and moves it into a cgroup, in every hierarchy.
+func join(t testing.TB, cgroup string, args ...string) *exec.Cmd {
+	t.Helper()
+	if len(args) == 0 {
+		args = []string{"sleep", "300"}
+	}
+	cmd := exec.Command(args[0], args[1:]...)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(ended) }()
+	t.Cleanup(func() { _ = cmd.Process.Kill(); <-ended })
+	for _, d := range dirs(cgroup) {
+		if err := os.WriteFile(filepath.Join(d, "cgroup.procs"), []byte(strconv.Itoa(cmd.Process.Pid)), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return cmd
+}
+
+// alive tells a process that runs from one that is gone or not waited for yet.
+func alive(pid int) bool {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	after := string(b[strings.LastIndexByte(string(b), ')')+1:])
+	return !strings.HasPrefix(after, " Z") && !strings.HasPrefix(after, " X")
+}
+
+func TestConformance(t *testing.T) {
+	testutil.RequireRoot(t)
+	cgroupstest.Run(t, func(t *testing.T) cgroupstest.Impl {
+		m, root := open(t)
+		return cgroupstest.Impl{Manager: m, Root: root, Join: func(t *testing.T, path string) func() bool {
+			pid := join(t, path).Process.Pid
+			return func() bool { return alive(pid) }
+		}}
+	})
+}
+
+// What Ensure made is gone from every hierarchy, also where only a runtime made
+// something.
+func TestRemoveTakesWhatOthersMade(t *testing.T) {
+	m, root := open(t)
+	pod := root + "/kubepods/pod1"
+	if err := m.Ensure(t.Context(), pod, cgroups.Values{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range dirs("/") {
+		if _, err := os.Stat(h + "cgroup.procs"); err == nil {
+			_ = os.MkdirAll(h+pod+"/c1", 0o755)
+		}
+	}
+	if err := m.Remove(t.Context(), pod); err != nil {
+		t.Fatal(err)
+	}
+	if left := dirs(pod); len(left) > 0 {
+		t.Errorf("left %v", left)
+	}
+}
+
+// A process that forks as fast as it can does not outrun Remove.
+func TestRemoveOutrunsForks(t *testing.T) {
+	m, root := open(t)
+	pod := root + "/kubepods/pod1"
+	if err := m.Ensure(t.Context(), pod, cgroups.Values{PidsMax: ptr[int64](64)}); err != nil {
+		t.Fatal(err)
+	}
+	join(t, pod, "sh", "-c", "while :; do sleep 60 & (sleep 60 &) ; done 2>/dev/null")
+	if err := m.Remove(t.Context(), pod); err != nil {
+		t.Fatal(err)
+	}
+	if left := dirs(pod); len(left) > 0 {
+		t.Errorf("left %v", left)
+	}
+}
+
+// A frozen process dies too.
+func TestRemoveOfFrozen(t *testing.T) {
+	m, root := open(t)
+	pod := root + "/kubepods/pod1"
+	if err := m.Ensure(t.Context(), pod, cgroups.Values{}); err != nil {
+		t.Fatal(err)
+	}
+	freezer := "/sys/fs/cgroup/freezer" + pod
+	file, frozen := freezer+"/freezer.state", "FROZEN"
+	if m.Unified() {
+		file, frozen = "/sys/fs/cgroup"+pod+"/cgroup.freeze", "1"
+	} else if err := os.MkdirAll(freezer, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	pid := join(t, pod).Process.Pid
+	if err := os.WriteFile(file, []byte(frozen), 0); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if err := m.Remove(ctx, pod); err != nil || alive(pid) {
+		t.Fatal(err, alive(pid))
+	}
+}
+
+// The caller is not killed by its own call.
+func TestRemoveSparesTheCaller(t *testing.T) {
+	if root := os.Getenv("CGROUPS_TEST_SELF"); root != "" {
+		m, err := cgroups.Open(cgroups.Options{Root: root})
+		if err == nil {
+			err = m.Remove(context.Background(), root+"/self")
+		}
+		fmt.Println("told:", err)
+		return
+	}
+	m, root := open(t)
+	if err := m.Ensure(t.Context(), root+"/self", cgroups.Values{}); err != nil {
+		t.Fatal(err)
+	}
+	var moves []string
+	for _, d := range dirs(root + "/self") {
+		moves = append(moves, "echo $$ >"+d+"/cgroup.procs")
+	}
+	cmd := exec.Command("sh", "-c", strings.Join(moves, "\n")+"\nexec \"$0\" -test.run=^TestRemoveSparesTheCaller$ -test.v", os.Args[0])
+	cmd.Env = append(os.Environ(), "CGROUPS_TEST_SELF="+root)
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "which is this one or the system's first, is in it") {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+func TestRemoveGivesUpWithTheContext(t *testing.T) {
+	m, root := open(t)
+	if err := m.Ensure(t.Context(), root+"/pod1", cgroups.Values{}); err != nil {
+		t.Fatal(err)
+	}
+	// A child that is stopped between fork and exec in a ptrace stop would do; a
+	// deadline in the past shows the same way out.
+	pid := join(t, root+"/pod1").Process.Pid
+	ctx, cancel := context.WithTimeout(t.Context(), 0)
+	defer cancel()
+	err := m.Remove(ctx, root+"/pod1")
+	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), strconv.Itoa(pid)) {
+		t.Errorf("%v does not name process %d", err, pid)
+	}
+}
+
+// A cgroup whose limits the kernel refuses is not left behind.
+func TestEnsureUndoes(t *testing.T) {
+	m, root := open(t)
+	pod := root + "/kubepods/pod1"
+	v := cgroups.Values{CPUQuota: ptr[int64](1 << 60), CPUPeriod: ptr[uint64](100_000)}
+	if err := m.Ensure(t.Context(), pod, v); err == nil {
+		t.Skip("this kernel takes any quota")
+	}
+	if left := dirs(pod); len(left) > 0 {
+		t.Errorf("left %v", left)
+	}
+}
+
+func TestMemoryLimitBelowUsageIsRefused(t *testing.T) {
+	m, root := open(t)
+	pod := root + "/pod1"
+	if err := m.Ensure(t.Context(), pod, cgroups.Values{Memory: ptr[int64](512 << 20)}); err != nil {
+		t.Fatal(err)
+	}
+	pid := join(t, pod, "sh", "-c", `x=$(head -c 30000000 /dev/zero | tr '\0' x); echo ready >&2; sleep 300`).Process.Pid
+	for end := time.Now().Add(60 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		s, err := m.Stats(t.Context(), pod)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.MemoryRSS > 25<<20 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the process never used its memory: %+v", s)
+		}
+	}
+	err := m.Ensure(t.Context(), pod, cgroups.Values{Memory: ptr[int64](8 << 20)})
+	if err == nil || !strings.Contains(err.Error(), "in use") {
+		t.Errorf("8 MiB were accepted: %v", err)
+	}
+	if !alive(pid) {
+		t.Error("the process was killed for a new limit")
+	}
+}
+
+func TestOOMIsCounted(t *testing.T) {
+	m, root := open(t)
+	c := root + "/pod1/c1"
+	if err := m.Ensure(t.Context(), c, cgroups.Values{Memory: ptr[int64](16 << 20)}); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("sh", "-c", "read go; head -c 64000000 /dev/zero | tail")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range dirs(c) {
+		if err := os.WriteFile(filepath.Join(d, "cgroup.procs"), []byte(strconv.Itoa(cmd.Process.Pid)), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fmt.Fprintln(in, "go")
+	in.Close()
+	_ = cmd.Wait()
+	s, err := m.Stats(t.Context(), root+"/pod1")
+	if err != nil || s.OOMKills == 0 || s.CPU == 0 {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+func TestUnifiedFiles(t *testing.T) {
+	m, root := open(t)
+	v := cgroups.Values{Unified: map[string]string{"memory.low": "1048576"}}
+	err := m.Ensure(t.Context(), root+"/pod1", v)
+	if !m.Unified() {
+		if err == nil || !strings.Contains(err.Error(), "memory.low") || !strings.Contains(err.Error(), "cgroup v2") {
+			t.Errorf("v1 took memory.low: %v", err)
+		}
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := m.Limits(t.Context(), root+"/pod1")
+	if err != nil || got.Unified["memory.low"] != "1048576" {
+		t.Errorf("%v, %v", got.Unified, err)
+	}
+	if err := m.Ensure(t.Context(), root+"/pod1", cgroups.Values{Unified: map[string]string{"memory.no_such": "1"}}); err == nil {
+		t.Error("an unknown file was taken")
+	}
+}
+
+func TestHugePages(t *testing.T) {
+	m, root := open(t)
+	sizes := m.HugePageSizes()
+	if len(sizes) == 0 {
+		err := m.Ensure(t.Context(), root+"/pod1", cgroups.Values{HugePages: map[string]int64{"2MB": 2 << 20}})
+		if err == nil || !strings.Contains(err.Error(), "2MB") {
+			t.Errorf("without the controller: %v", err)
+		}
+		return
+	}
+	for _, n := range []int64{2 << 30, 0} {
+		if err := m.Ensure(t.Context(), root+"/pod1", cgroups.Values{HugePages: map[string]int64{sizes[0]: n, "3PB": 0}}); err != nil {
+			t.Fatal(err)
+		}
+		v, err := m.Limits(t.Context(), root+"/pod1")
+		if err != nil || v.HugePages[sizes[0]] != n {
+			t.Errorf("%v, %v; want %d of %s", v.HugePages, err, n, sizes[0])
+		}
+	}
+}
+
+// without returns a mountinfo file without the lines that have word as an option.
+func without(t *testing.T, word string) string {
+	b, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kept strings.Builder
+	for line := range strings.Lines(string(b)) {
+		if !strings.Contains(line, " - cgroup") || !strings.HasSuffix(strings.TrimSpace(line), word) {
+			kept.WriteString(line)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "mountinfo")
+	if err := os.WriteFile(file, []byte(kept.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func TestMissingController(t *testing.T) {
+	testutil.RequireRoot(t)
+	m, _ := open(t)
+	if m.Unified() {
+		t.Skip("on v2 all controllers come with one mount; TestNoHierarchy has that")
+	}
+	_, err := cgroups.Open(cgroups.Options{MountInfo: without(t, ",memory")})
+	var missing *cgroups.MissingControllerError
+	if !errors.As(err, &missing) || missing.Controller != "memory" ||
+		err.Error() != `cgroup controller "memory" is missing: it is mounted nowhere; mount -t cgroup -o memory cgroup /sys/fs/cgroup/memory` {
+		t.Error(err)
+	}
+}
+
+func TestNoHierarchy(t *testing.T) {
+	empty := filepath.Join(t.TempDir(), "mountinfo")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cgroups.Open(cgroups.Options{MountInfo: empty}); err == nil || !strings.Contains(err.Error(), "mount -t cgroup2") {
+		t.Error(err)
+	}
+	if _, err := cgroups.Open(cgroups.Options{MountInfo: empty + "x"}); !errors.Is(err, os.ErrNotExist) {
+		t.Error(err)
+	}
+	if _, err := cgroups.Open(cgroups.Options{Root: "no/slash"}); err == nil {
+		t.Error("a relative root was taken")
+	}
+}
+
+// The same program as another user gets an error that says what to do.
+func TestUnprivileged(t *testing.T) {
+	if os.Getenv("CGROUPS_TEST_NOBODY") != "" {
+		_, err := cgroups.Open(cgroups.Options{Root: "/lifepod-t-nobody"})
+		var access *cgroups.AccessError
+		fmt.Println("told:", errors.As(err, &access), err)
+		return
+	}
+	testutil.RequireRoot(t)
+	exe := filepath.Join(t.TempDir(), "test")
+	b, err := os.ReadFile(os.Args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(exe, b, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for d := filepath.Dir(exe); d != "/" && d != os.TempDir(); d = filepath.Dir(d) {
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.Command(exe, "-test.run=^TestUnprivileged$", "-test.v")
+	cmd.Dir = "/"
+	cmd.Env = []string{"CGROUPS_TEST_NOBODY=1"}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "told: true cgroups in /sys/fs/cgroup") ||
+		!strings.Contains(string(out), "cannot be made by uid 65534: run as root") {
+		t.Errorf("%v: %s", err, out)
+	}
+}
