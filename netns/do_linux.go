@@ -38,6 +38,9 @@ func enter(ns *os.File, f func() error) (_ error, restored bool) {
 	return err, true
 }
 
+// Open opens the network namespace at path, with the errors of [Do].
+func Open(path string) (*os.File, error) { return open(path, unix.CLONE_NEWNET) }
+
 // Valid says whether path holds a network namespace, with the errors of [Do].
 func Valid(path string) error { return valid(path, unix.CLONE_NEWNET) }
 

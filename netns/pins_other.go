@@ -5,6 +5,7 @@ package netns
 import (
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 )
 
@@ -28,3 +29,6 @@ func Do(path string, _ func() error) error { return unsupported("enter " + path)
 
 // Valid says whether path holds a network namespace; only on Linux.
 func Valid(path string) error { return unsupported("look at " + path) }
+
+// Open opens the network namespace at path; only on Linux.
+func Open(path string) (*os.File, error) { return nil, unsupported("open " + path) }
