@@ -77,11 +77,11 @@ func bubble(t *testing.T, o Options, f func(t *testing.T, s *Scheduler, l *log))
 func TestProbesCountFromTheStart(t *testing.T) {
 	bubble(t, Options{}, func(t *testing.T, s *Scheduler, l *log) {
 		s.Set("a", Target{Start: time.Now(), Deliver: l.add, Probes: []Probe{
-			{Kind: Liveness, Prober: answers(Success), InitialDelay: 3 * time.Second, Period: 2 * time.Second},
+			{Kind: Liveness, Prober: answers(Success), InitialDelay: 3500 * time.Millisecond, Period: 2 * time.Second},
 			{Kind: Readiness, Prober: answers(Success), Period: 5 * time.Second},
 		}})
 		time.Sleep(8 * time.Second)
-		l.check(t, "0s Readiness success -> Success", "3s Liveness success", "5s Readiness success", "5s Liveness success", "7s Liveness success")
+		l.check(t, "0s Readiness success -> Success", "3.5s Liveness success", "5s Readiness success", "5.5s Liveness success", "7.5s Liveness success")
 	})
 }
 
