@@ -62,8 +62,8 @@ type StartContainer struct {
 // RunPostStart runs the container's postStart hook. It has no time limit.
 type RunPostStart struct{ Name, ContainerID string }
 
-// RunPreStop runs the container's preStop hook. The runner bounds it by Timeout;
-// an overrun is a failure like any other.
+// RunPreStop runs the container's preStop hook for at most Timeout, what is left
+// of the grace period; an overrun is a failure like any other.
 type RunPreStop struct {
 	Name, ContainerID string
 	Timeout           time.Duration
@@ -191,8 +191,10 @@ type ImageFacts struct {
 }
 
 // Failure is an error as values. Message is for people and holds no secrets: for
-// a container's creation and start the message of the gRPC status, else the
-// error's whole text.
+// a container's creation and start the message of the gRPC status, for a pull the
+// error's text as the runtime gave it ("RegistryUnavailable: …"), which becomes
+// the status's text here, else the error's whole text. CheckImage's reasons are
+// InvalidImageName and ImageInspectError (the zero reason means this).
 type Failure struct{ Reason, Message string }
 
 // Plan is the decision.

@@ -67,6 +67,10 @@ type Observed struct {
 	// Cgroup and Volumes say how much of the pod's cgroup and of its volumes
 	// exists.
 	Cgroup, Volumes Presence
+	// Attempts is, by container name, the least attempt that no log file on disk
+	// has used; it keeps restart counts rising when the runtime forgot its
+	// containers (a reboot). It may be nil.
+	Attempts map[string]uint32
 }
 
 // Presence says whether something is there.
@@ -90,6 +94,9 @@ type Sandbox struct {
 	IPs []string
 	// HostNetwork says that it was made with the host's network.
 	HostNetwork bool
+	// NetworkReported says that the runtime tells addresses at all: a ready
+	// sandbox that then has none is made anew.
+	NetworkReported bool
 }
 
 // ContainerState is a container's state as CRI has it.
