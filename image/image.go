@@ -1,5 +1,11 @@
 // Package image pulls OCI images into a content-addressable store, verifies
 // every byte, and mounts them: no daemon, no Docker.
+//
+// Open a [Store], Pull an image, Prepare a snapshot of it under a key, and
+// MountAll what Prepare returned. Undo is Unmount, RemoveSnapshot and Remove.
+// Pure decisions (names, policies, messages, what to delete) are in
+// image/policy, keyrings in image/credentials, a registry with faults and a
+// fake store in image/imagetest.
 package image
 
 import (
@@ -23,7 +29,9 @@ type Image struct {
 	ChainIDs []digest.Digest
 	Config   ocispec.Image
 	Pinned   bool
-	LastUsed time.Time
+	// Since is when the store got it, LastUsed when it was last pulled or
+	// prepared.
+	Since, LastUsed time.Time
 }
 
 // Mount is what a snapshot needs to become visible at Target, as mount(8) takes it.

@@ -1,0 +1,268 @@
+package image
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/lifepod/lifepod/image/policy"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	bolt "go.etcd.io/bbolt"
+)
+
+// Get returns the image that a reference, an ID ("sha256:…", or its first hex
+// digits) or a repository digest names. The error is ErrNotFound if the store
+// does not hold it.
+func (s *Store) Get(_ context.Context, name string) (Image, error) {
+	var img Image
+	err := s.view(func(tx *bolt.Tx) error {
+		id, err := find(tx, name)
+		if err == nil {
+			img, err = load(tx, id)
+		}
+		return err
+	})
+	if err == nil {
+		err = s.fill(&img)
+	}
+	if err != nil {
+		return Image{}, fail("get image", name, err)
+	}
+	return img, nil
+}
+
+// List returns all images, by ID.
+func (s *Store) List(context.Context) ([]Image, error) {
+	var list []Image
+	err := s.view(func(tx *bolt.Tx) error {
+		return each(tx, bucketImages, func(k string, _ imageRecord) error {
+			img, err := load(tx, digest.Digest(k))
+			list = append(list, img)
+			return err
+		})
+	})
+	for i := range list {
+		if err == nil {
+			err = s.fill(&list[i])
+		}
+	}
+	return list, fail("list images", s.root, err)
+}
+
+// Tag gives an image another name, a reference with a tag. Whatever the name
+// meant before, it means this image now.
+func (s *Store) Tag(_ context.Context, name, tag string) error {
+	ref, err := policy.Parse(tag)
+	if err == nil && (ref.Tag == "" || ref.Digest != "") {
+		err = &policy.NameError{Name: tag, Err: fmt.Errorf("a tag is needed, without a digest")}
+	}
+	if err != nil {
+		return fail("tag image", tag, err)
+	}
+	err = s.update(func(tx *bolt.Tx) error {
+		id, err := find(tx, name)
+		if err != nil {
+			return err
+		}
+		m, _, err := manifestOf(tx, id)
+		if err != nil {
+			return err
+		}
+		return put(tx, bucketRefs, ref.Tagged(), refRecord{Digest: m, Manifest: m})
+	})
+	return fail("tag image", name, err)
+}
+
+// Pin keeps an image from being collected, or no longer.
+func (s *Store) Pin(_ context.Context, name string, pinned bool) error {
+	err := s.update(func(tx *bolt.Tx) error {
+		id, err := find(tx, name)
+		if err != nil {
+			return err
+		}
+		r, _, err := get[imageRecord](tx, bucketImages, id.String())
+		if err != nil {
+			return err
+		}
+		r.Pinned = pinned
+		return put(tx, bucketImages, id.String(), r)
+	})
+	return fail("pin image", name, err)
+}
+
+var hexPrefix = regexp.MustCompile(`^[a-f0-9]{7,64}$`)
+
+// find resolves a name to the ID of an image.
+func find(tx *bolt.Tx, name string) (digest.Digest, error) {
+	if d, err := digest.Parse(name); err == nil {
+		if tx.Bucket(bucketImages).Get([]byte(d)) != nil {
+			return d, nil
+		}
+		return "", fmt.Errorf("%w", ErrNotFound)
+	}
+	ref, err := policy.Parse(name)
+	if err != nil && !hexPrefix.MatchString(name) { // 64 hex digits are no valid reference
+		return "", err
+	}
+	if err == nil {
+		key := ref.Tagged()
+		if ref.Digest != "" {
+			key = ref.Digested(ref.Digest)
+		}
+		r, ok, err := get[refRecord](tx, bucketRefs, key)
+		if err != nil {
+			return "", err
+		}
+		if ok {
+			m, ok, err := get[manifestRecord](tx, bucketManifests, r.Manifest.String())
+			if err != nil || ok {
+				return m.Config, err
+			}
+		}
+	}
+	return findPrefix(tx, name)
+}
+
+func findPrefix(tx *bolt.Tx, name string) (digest.Digest, error) {
+	if !hexPrefix.MatchString(name) {
+		return "", fmt.Errorf("%w", ErrNotFound)
+	}
+	var found []string
+	prefix := "sha256:" + name
+	c := tx.Bucket(bucketImages).Cursor()
+	for k, _ := c.Seek([]byte(prefix)); k != nil && strings.HasPrefix(string(k), prefix); k, _ = c.Next() {
+		found = append(found, string(k))
+	}
+	switch len(found) {
+	case 0:
+		return "", fmt.Errorf("%w", ErrNotFound)
+	case 1:
+		return digest.Digest(found[0]), nil
+	}
+	return "", fmt.Errorf("%q begins the IDs of %d images: give more digits", name, len(found))
+}
+
+// manifestOf returns the manifest of an image; of several the first.
+func manifestOf(tx *bolt.Tx, id digest.Digest) (d digest.Digest, m manifestRecord, err error) {
+	err = each(tx, bucketManifests, func(k string, r manifestRecord) error {
+		if r.Config == id && d == "" {
+			d, m = digest.Digest(k), r
+		}
+		return nil
+	})
+	if err == nil && d == "" {
+		err = fmt.Errorf("%w", ErrNotFound)
+	}
+	return d, m, err
+}
+
+// load reads what meta.db says about an image.
+func load(tx *bolt.Tx, id digest.Digest) (Image, error) {
+	img := Image{ID: id}
+	_, m, err := manifestOf(tx, id)
+	if err != nil {
+		return img, err
+	}
+	r, _, err := get[imageRecord](tx, bucketImages, id.String())
+	if err != nil {
+		return img, err
+	}
+	img.Size, img.ChainIDs, img.Pinned, img.Since = m.Size, m.Layers, r.Pinned, r.Since
+	err = each(tx, bucketRefs, func(name string, r refRecord) error {
+		if of, _, err := get[manifestRecord](tx, bucketManifests, r.Manifest.String()); err != nil || of.Config != id {
+			return err
+		}
+		if strings.Contains(name, "@") {
+			img.Digests = append(img.Digests, name)
+		} else {
+			img.Tags = append(img.Tags, name)
+		}
+		return nil
+	})
+	return img, err
+}
+
+// fill adds what lies outside meta.db: the config, and when it was last used.
+func (s *Store) fill(img *Image) error {
+	c, err := s.configs.read(s, img.ID)
+	if err != nil {
+		return &inspectError{err}
+	}
+	img.Config = c
+	fi, err := os.Lstat(s.blobPath(img.ID))
+	if err != nil {
+		return &inspectError{err}
+	}
+	img.LastUsed = fi.ModTime()
+	return nil
+}
+
+// inspectError is for an image whose own data cannot be read.
+type inspectError struct{ error }
+
+func (e *inspectError) Unwrap() error  { return e.error }
+func (e *inspectError) Reason() string { return ReasonInspect }
+
+// used notes that an image is in use: the time of its config's file. It needs no
+// transaction, and to lose it does no harm.
+func (s *Store) used(id digest.Digest) {
+	now := time.Now()
+	_ = os.Chtimes(s.blobPath(id), now, now)
+}
+
+// complete says whether the store holds all layers of a manifest, and that its
+// image runs on host.
+func (s *Store) complete(manifest digest.Digest, host ocispec.Platform) (id digest.Digest, ok bool, err error) {
+	var m manifestRecord
+	err = s.view(func(tx *bolt.Tx) error {
+		m, ok, err = get[manifestRecord](tx, bucketManifests, manifest.String())
+		return err
+	})
+	if err != nil || !ok {
+		return "", false, err
+	}
+	c, err := s.configs.read(s, m.Config)
+	if err != nil || runsOn(host, c) != nil {
+		return "", false, nil //nolint:nilerr // the pull begins anew and says what is wrong
+	}
+	missing := slices.ContainsFunc(m.Layers, func(c digest.Digest) bool { return !exists(s.layerPath(c)) })
+	return m.Config, !missing, nil
+}
+
+// configCache keeps decoded configs; they never change.
+type configCache struct {
+	mu sync.Mutex
+	m  map[digest.Digest]ocispec.Image
+}
+
+const maxConfigs = 64
+
+func (c *configCache) read(s *Store, id digest.Digest) (ocispec.Image, error) {
+	c.mu.Lock()
+	img, ok := c.m[id]
+	c.mu.Unlock()
+	if ok {
+		return img, nil
+	}
+	b, err := s.readBlob(id)
+	if err != nil {
+		return img, err
+	}
+	if err := json.Unmarshal(b, &img); err != nil {
+		return img, fmt.Errorf("image config %s: %w", id, err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.m == nil || len(c.m) >= maxConfigs {
+		c.m = map[digest.Digest]ocispec.Image{}
+	}
+	c.m[id] = img
+	return img, nil
+}

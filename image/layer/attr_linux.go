@@ -1,0 +1,127 @@
+package layer
+
+import (
+	"archive/tar"
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// file makes a regular file of size bytes. Long runs of zeros become holes.
+func (u *unpacker) file(parent int, base string, size int64, r io.Reader) error {
+	fd, err := unix.Openat(parent, base,
+		unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return err
+	}
+	hole, err := u.fill(fd, r)
+	if err == nil && hole {
+		err = unix.Ftruncate(fd, size)
+	}
+	return errors.Join(err, unix.Close(fd))
+}
+
+const holeSize = 64 << 10
+
+var zeros [holeSize]byte
+
+// fill copies r to fd and says whether the file ends in a hole.
+func (u *unpacker) fill(fd int, r io.Reader) (hole bool, err error) {
+	for {
+		n, err := io.ReadFull(r, u.buf)
+		u.res.Bytes += int64(n)
+		if lerr := u.limits.unpacked(u.res.Bytes); lerr != nil {
+			return false, lerr
+		}
+		for b := u.buf[:n]; len(b) > 0 && (err == nil || errors.Is(err, io.ErrUnexpectedEOF)); {
+			run := b[:min(len(b), holeSize)]
+			b = b[len(run):]
+			if hole = len(run) == holeSize && bytes.Equal(run, zeros[:]); hole {
+				if _, err := unix.Seek(fd, holeSize, io.SeekCurrent); err != nil {
+					return false, err
+				}
+				continue
+			}
+			for len(b) > 0 && !zeroRun(b) { // one write for as much as has no hole
+				k := min(len(b), holeSize)
+				run, b = run[:len(run)+k], b[k:]
+			}
+			if err := writeAll(fd, run); err != nil {
+				return false, err
+			}
+		}
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return hole, nil
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+}
+
+func zeroRun(b []byte) bool { return len(b) >= holeSize && bytes.Equal(b[:holeSize], zeros[:]) }
+
+func writeAll(fd int, b []byte) error {
+	for len(b) > 0 {
+		n, err := unix.Write(fd, b)
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			return err
+		}
+		b = b[max(n, 0):]
+	}
+	return nil
+}
+
+// attributes sets owner, mode, extended attributes and times, in this order:
+// each of the first two would take from the next.
+func (u *unpacker) attributes(parent int, base, name string, h *tar.Header) error {
+	if u.setgid || h.Uid != u.uid || h.Gid != u.gid || h.Typeflag == tar.TypeDir {
+		if err := unix.Fchownat(parent, base, h.Uid, h.Gid, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+			return err
+		}
+	}
+	if h.Typeflag != tar.TypeSymlink {
+		if err := unix.Fchmodat(parent, base, uint32(h.Mode)&0o7777, 0); err != nil {
+			return err
+		}
+	}
+	if err := setXattrs(procPath(parent, base), h); err != nil {
+		return err
+	}
+	at := h.ModTime
+	if h.AccessTime.After(at) {
+		at = h.AccessTime
+	}
+	ts := [2]unix.Timespec{timespec(at), timespec(h.ModTime)}
+	if h.Typeflag == tar.TypeDir {
+		u.setgid = u.setgid || h.Mode&unix.S_ISGID != 0
+		u.times = append(u.times, dirTime{name, ts})
+		return nil
+	}
+	return unix.UtimesNanoAt(parent, base, ts[:], unix.AT_SYMLINK_NOFOLLOW)
+}
+
+const paxXattr = "SCHILY.xattr."
+
+// setXattrs sets the extended attributes of an entry, but for those by which a
+// layer could steer overlayfs, and those that the file cannot have.
+func setXattrs(p string, h *tar.Header) error {
+	for k, v := range h.PAXRecords {
+		name, ok := strings.CutPrefix(k, paxXattr)
+		if !ok || strings.HasPrefix(name, "trusted.") || strings.HasPrefix(name, "user.overlay.") {
+			continue
+		}
+		err := unix.Lsetxattr(p, name, []byte(v), 0)
+		plain := h.Typeflag == tar.TypeReg || h.Typeflag == tar.TypeDir
+		if errors.Is(err, unix.ENOTSUP) || errors.Is(err, unix.EPERM) && !plain && strings.HasPrefix(name, "user.") {
+			continue
+		}
+		if err != nil {
+			return entryError("attribute "+name, err)
+		}
+	}
+	return nil
+}

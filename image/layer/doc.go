@@ -1,0 +1,98 @@
+// Package layer unpacks the layer of an OCI image, a tar stream, into a
+// directory that overlayfs can take as a lower layer.
+//
+// Nothing in the stream can reach outside that directory: every path is
+// resolved by the kernel beneath it (openat2 with RESOLVE_IN_ROOT), the last
+// name of a path never follows a link, names and link targets that climb out
+// with ".." are refused, and so is anything past the [Limits].
+package layer
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Limits bounds one layer. A zero field means its default, a negative one no
+// limit.
+type Limits struct {
+	// Entries defaults to 2,000,000.
+	Entries int64
+	// Name bounds each name and link target, in bytes; it defaults to 4095.
+	Name int
+	// Unpacked bounds the bytes of all files; it defaults to 64 GiB.
+	Unpacked int64
+	// Ratio bounds bytes unpacked per byte packed once a gibibyte is unpacked;
+	// it defaults to 300. The caller of Apply checks it through Source.
+	Ratio int64
+}
+
+// ratioFrom is where Ratio begins to count: small layers may be all zeros.
+const ratioFrom = 1 << 30
+
+// WithDefaults fills in the zero fields.
+func (l Limits) WithDefaults() Limits {
+	set := func(v *int64, d int64) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	set(&l.Entries, 2_000_000)
+	set(&l.Unpacked, 64<<30)
+	set(&l.Ratio, 300)
+	if l.Name == 0 {
+		l.Name = 4095
+	}
+	return l
+}
+
+// ErrLimit is wrapped by every error of a layer that is past a limit.
+var ErrLimit = errors.New("limit exceeded")
+
+// ErrUnsafe is wrapped by every error of an entry that tries to leave the
+// layer's directory.
+var ErrUnsafe = errors.New("entry leaves the layer")
+
+func (l Limits) entries(n int64) error {
+	if l.Entries >= 0 && n > l.Entries {
+		return fmt.Errorf("more than %d entries: %w", l.Entries, ErrLimit)
+	}
+	return nil
+}
+
+func (l Limits) name(n string) error {
+	if l.Name >= 0 && len(n) > l.Name {
+		return fmt.Errorf("name of %d bytes, at most %d are allowed: %w", len(n), l.Name, ErrLimit)
+	}
+	return nil
+}
+
+// Ratios checks unpacked bytes against the packed ones they came from.
+func (l Limits) Ratios(packed, unpacked int64) error {
+	if l.Ratio >= 0 && unpacked > ratioFrom && unpacked/max(packed, 1) > l.Ratio {
+		return fmt.Errorf("%d bytes unpacked from %d, at most %d per byte are allowed: %w",
+			unpacked, packed, l.Ratio, ErrLimit)
+	}
+	return nil
+}
+
+func (l Limits) unpacked(n int64) error {
+	if l.Unpacked >= 0 && n > l.Unpacked {
+		return fmt.Errorf("more than %d bytes unpacked: %w", l.Unpacked, ErrLimit)
+	}
+	return nil
+}
+
+// Result is what Apply made.
+type Result struct {
+	// Entries counts entries of the stream, Bytes the contents of its files.
+	Entries, Bytes int64
+	// Implicit lists directories, parents first, that the stream has no entry
+	// of its own for: they take their attributes from the layers below, see
+	// [Inherit].
+	Implicit []string
+}
+
+// Options of Apply. The zero value works.
+type Options struct {
+	Limits Limits
+}

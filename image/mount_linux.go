@@ -1,0 +1,144 @@
+package image
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/lifepod/lifepod/internal/sys"
+	"golang.org/x/sys/unix"
+)
+
+var (
+	effectMount   = sys.NewEffect("image/mount")
+	effectUnmount = sys.NewEffect("image/unmount")
+)
+
+// MountAll mounts what Prepare or View returned on target, a directory. Mounts
+// after the first lie at their Target below it. Any number of layers can be
+// mounted: their names are handed over one by one, not in one page of options.
+// After an error nothing is mounted.
+func MountAll(mounts []Mount, target string) error {
+	for i, m := range mounts {
+		at := target
+		if m.Target != "" {
+			at = strings.TrimRight(target, "/") + "/" + strings.Trim(m.Target, "/")
+		}
+		if err := effectMount.Do(func() error { return mountOne(m, at) }); err != nil {
+			err = fmt.Errorf("mount %s on %s: %w", m.Type, at, err)
+			for range i {
+				err = errors.Join(err, Unmount(target))
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// Unmount takes the mount on target away, and what is mounted below it. A
+// target that is no mount point, or not there, is not an error. Files that are
+// open keep what they need until they are closed.
+func Unmount(target string) error {
+	err := effectUnmount.Do(func() error { return unix.Unmount(target, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW) })
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("unmount %s: %w", target, err)
+	}
+	return nil
+}
+
+func mountOne(m Mount, at string) error {
+	if m.Type == "bind" {
+		return bind(m, at)
+	}
+	fd, err := unix.Fsopen(m.Type, unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return fmt.Errorf("open filesystem: %w", err)
+	}
+	defer unix.Close(fd)
+	attrs, err := configure(fd, m)
+	if err == nil {
+		err = unix.FsconfigCreate(fd)
+	}
+	if err != nil {
+		return explain(fd, err)
+	}
+	mnt, err := unix.Fsmount(fd, unix.FSMOUNT_CLOEXEC, attrs)
+	if err != nil {
+		return explain(fd, err)
+	}
+	defer unix.Close(mnt)
+	return unix.MoveMount(mnt, "", unix.AT_FDCWD, at, unix.MOVE_MOUNT_F_EMPTY_PATH)
+}
+
+// configure hands the options over and returns the attributes of the mount.
+func configure(fd int, m Mount) (attrs int, err error) {
+	if err := unix.FsconfigSetString(fd, "source", m.Source); err != nil {
+		return 0, fmt.Errorf("source: %w", err)
+	}
+	for _, o := range m.Options {
+		key, value, hasValue := strings.Cut(o, "=")
+		switch {
+		case key == "lowerdir":
+			for _, dir := range splitLowers(value) {
+				if err := unix.FsconfigSetString(fd, "lowerdir+", dir); err != nil {
+					return 0, fmt.Errorf("layer %s: %w", dir, err)
+				}
+			}
+		case o == "ro":
+			attrs |= unix.MOUNT_ATTR_RDONLY
+		case o == "rw":
+		case hasValue:
+			err = unix.FsconfigSetString(fd, key, value)
+		default:
+			err = unix.FsconfigSetFlag(fd, key)
+		}
+		if err != nil {
+			return 0, fmt.Errorf("option %s: %w", o, err)
+		}
+	}
+	return attrs, nil
+}
+
+func bind(m Mount, at string) error {
+	var attr unix.MountAttr
+	flags := uint(unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC)
+	for _, o := range m.Options {
+		switch o {
+		case "ro":
+			attr.Attr_set |= unix.MOUNT_ATTR_RDONLY
+		case "rbind":
+			flags |= unix.AT_RECURSIVE
+		}
+	}
+	fd, err := unix.OpenTree(unix.AT_FDCWD, m.Source, flags)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if attr.Attr_set != 0 {
+		if err := unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, &attr); err != nil {
+			return err
+		}
+	}
+	return unix.MoveMount(fd, "", unix.AT_FDCWD, at, unix.MOVE_MOUNT_F_EMPTY_PATH)
+}
+
+// explain adds what the kernel says about a filesystem that it refused.
+func explain(fd int, err error) error {
+	buf := make([]byte, 4096)
+	var said []string
+	for {
+		n, rerr := unix.Read(fd, buf)
+		if rerr != nil || n <= 0 {
+			break
+		}
+		said = append(said, strings.TrimSpace(string(buf[:n])))
+	}
+	if len(said) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w (the kernel says: %s)", err, strings.Join(said, "; "))
+}

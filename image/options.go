@@ -1,0 +1,77 @@
+package image
+
+import (
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/lifepod/lifepod/image/layer"
+	"github.com/lifepod/lifepod/image/remote"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// Options of a [Store]. The zero value works.
+type Options struct {
+	// NoSync leaves it to the kernel when content reaches the disk. A process
+	// that dies loses nothing by it; a machine that loses power may be left with
+	// a store that has to be deleted.
+	NoSync bool
+	// Parallel bounds the layers that one pull works on at a time. Zero means 3.
+	Parallel int
+	// Limits bounds what one layer may unpack to.
+	Limits layer.Limits
+	// Client bounds and configures what goes over the network.
+	Client remote.Options
+	// Log gets what no caller can be told: what was cleaned up at Open.
+	Log logr.Logger
+}
+
+// PullOptions of one pull. The zero value pulls anonymously for the platform
+// that the program runs on.
+type PullOptions struct {
+	Auth remote.Auth
+	// Platform picks an image from an index. Nil means that of this machine. An
+	// image of another operating system or architecture is refused.
+	Platform *ocispec.Platform
+	// PlainHTTP allows http to this registry, and its certificate to be wrong.
+	// Loopback addresses may always speak plain http.
+	PlainHTTP bool
+	// Progress, if set, is called with what happened, one call at a time. It
+	// must not block for long: the pull waits for it.
+	Progress func(Progress)
+	// Verify, if set, is called when the manifest is known and before any layer
+	// is fetched. An error ends the pull; its reason is
+	// SignatureValidationFailed unless it brings its own.
+	Verify func(Manifest) error
+}
+
+// Phase is what a pull does with a layer.
+type Phase string
+
+// The phases of a layer. A layer that the store holds already is Done at once.
+const (
+	Waiting   Phase = "waiting"
+	Fetching  Phase = "fetching"
+	Unpacking Phase = "unpacking"
+	Done      Phase = "done"
+)
+
+// Progress is how far one layer of a pull is.
+type Progress struct {
+	// Layer is the digest of its blob; Index counts layers from the lowest, 0.
+	Layer string
+	Index int
+	Phase Phase
+	// Bytes of Total compressed bytes are here.
+	Bytes, Total int64
+	At           time.Time
+}
+
+// Manifest is what a Verify function judges.
+type Manifest struct {
+	// Name is the normalised reference; Digest is what the registry resolved it
+	// to, an index or a manifest; Manifest is the manifest chosen for the platform.
+	Name             string
+	Digest, Manifest string
+	// Raw is the manifest's bytes.
+	Raw []byte
+}

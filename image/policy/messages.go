@@ -1,0 +1,96 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Texts of events and of waiting containers, word for word those of Kubernetes.
+// image is the name as the pod gives it.
+
+// PullingMessage announces a pull.
+func PullingMessage(image string) string { return fmt.Sprintf("Pulling image %q", image) }
+
+// PulledMessage tells of a pull that took pull, or waiting with the time before
+// it could begin, and gave an image of size bytes.
+func PulledMessage(image string, pull, waiting time.Duration, size int64) string {
+	return fmt.Sprintf("Successfully pulled image %q in %v (%v including waiting). Image size: %v bytes.",
+		image, pull.Truncate(time.Millisecond), waiting.Truncate(time.Millisecond), size)
+}
+
+// PresentMessage tells that no pull was needed.
+func PresentMessage(image string) string {
+	return fmt.Sprintf("Container image %q already present on machine and can be accessed by the pod", image)
+}
+
+// FailedMessage is the event of a failed pull.
+func FailedMessage(image string, err error) string {
+	return fmt.Sprintf("Failed to pull image %q: %v", image, err)
+}
+
+// BackOffMessage is the event of a pull that is put off.
+func BackOffMessage(image string) string { return fmt.Sprintf("Back-off pulling image %q", image) }
+
+// NeverPullMessage is for an absent image that may not be pulled.
+func NeverPullMessage(image string) string {
+	return fmt.Sprintf("Container image %q is not present with pull policy of Never", image)
+}
+
+// InvalidNameMessage is for a name that cannot be parsed.
+func InvalidNameMessage(image string, err error) string {
+	return fmt.Sprintf("Failed to apply default image tag %q: %v", image, err)
+}
+
+// InspectMessage is for a store that could not say whether it holds the image.
+func InspectMessage(image string, err error) string {
+	return fmt.Sprintf("Failed to inspect image %q: %v", image, err)
+}
+
+// Waiting is why a container waits for its image, and the text beside it.
+type Waiting struct{ Reason, Message string }
+
+// String is "reason: message".
+func (w Waiting) String() string { return w.Reason + ": " + w.Message }
+
+// Failed turns the error of a pull into what the container's status shows. An
+// error that says RegistryUnavailable or SignatureValidationFailed, by a method
+// Reason() string or at the beginning of its text, keeps that reason.
+func Failed(image string, err error) Waiting {
+	text := err.Error()
+	for reason, why := range map[string]string{
+		ReasonRegistryUnavailable: "the registry is unavailable",
+		ReasonSignature:           "the signature validation failed",
+	} {
+		rest, found := strings.CutPrefix(text, reason)
+		if !found && reasonOf(err) == reason {
+			rest, found = ": "+text, true
+		}
+		if found {
+			return Waiting{reason, fmt.Sprintf("image pull failed for %s because %s%s", image, why, rest)}
+		}
+	}
+	return Waiting{ReasonPull, text}
+}
+
+func reasonOf(err error) string {
+	var r interface {
+		error
+		Reason() string
+	}
+	if errors.As(err, &r) {
+		return r.Reason()
+	}
+	return ""
+}
+
+// BackingOff is the status while the next attempt is put off; last is what the
+// last attempt ended with, the zero Waiting if that is not known.
+func BackingOff(image string, last Waiting) Waiting {
+	msg := BackOffMessage(image)
+	if last.Reason != "" {
+		msg += ": " + last.String()
+	}
+	return Waiting{ReasonBackOff, msg}
+}

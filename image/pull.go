@@ -1,0 +1,274 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/lifepod/lifepod/image/policy"
+	"github.com/lifepod/lifepod/image/remote"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	bolt "go.etcd.io/bbolt"
+)
+
+// pull is one pull on its way.
+type pull struct {
+	s    *Store
+	ref  policy.Reference
+	opts PullOptions
+	repo *remote.Repository
+	host ocispec.Platform
+	// docs are the index and the manifest, top first.
+	docs     []blob
+	manifest *document
+	config   blob
+	image    ocispec.Image
+	chain    []digest.Digest
+	progress progress
+}
+
+// blob is a small one, whole and verified.
+type blob struct {
+	digest digest.Digest
+	bytes  []byte
+}
+
+// Pull brings an image from its registry into the store, verified and unpacked.
+// What the store has already is not fetched; where it has all of it, the
+// registry is asked for the digest only. Two pulls that need one blob fetch it
+// once. After an error the store holds what it held before, and whole blobs
+// that a later pull may use.
+//
+// The error is an *[Error]. It matches remote.ErrNotFound and
+// remote.ErrUnauthorized with errors.Is, and its Reason is InvalidImageName,
+// RegistryUnavailable, SignatureValidationFailed or "".
+func (s *Store) Pull(ctx context.Context, name string, o PullOptions) (Image, error) {
+	ref, err := policy.Parse(name)
+	if err != nil {
+		return Image{}, fail("pull", name, err)
+	}
+	p := &pull{s: s, ref: ref, opts: o, host: thisPlatform(), progress: progress{report: o.Progress},
+		repo: s.client.Repository(ref.Domain, ref.Path, o.Auth, o.PlainHTTP)}
+	if o.Platform != nil {
+		p.host = normal(*o.Platform)
+	}
+	m, err := p.run(ctx)
+	if err != nil {
+		return Image{}, fail("pull", name, err)
+	}
+	img, err := s.Get(ctx, m.String())
+	return img, fail("pull", name, err)
+}
+
+// run returns the config digest of the image.
+func (p *pull) run(ctx context.Context) (digest.Digest, error) {
+	if id, ok, err := p.present(ctx); ok || err != nil {
+		return id, err
+	}
+	if err := p.resolve(ctx); err != nil {
+		return "", err
+	}
+	if err := p.fetchConfig(ctx); err != nil {
+		return "", err
+	}
+	if err := p.verify(); err != nil {
+		return "", err
+	}
+	sess, err := p.s.startSession()
+	if err != nil {
+		return "", err
+	}
+	release, err := p.s.lease(sess, lease{Blobs: p.blobs(), Layers: p.chain})
+	if err != nil {
+		return "", err
+	}
+	defer release()
+	if err := p.layers(ctx); err != nil {
+		return "", err
+	}
+	return p.config.digest, p.commit()
+}
+
+// id is what to ask the registry for.
+func (p *pull) id() string {
+	if p.ref.Digest != "" {
+		return p.ref.Digest
+	}
+	return p.ref.Tag
+}
+
+// present asks for the digest only, if there is an image under this name, or
+// this digest, that would do.
+func (p *pull) present(ctx context.Context) (id digest.Digest, ok bool, err error) {
+	name := p.ref.Tagged()
+	if p.ref.Digest != "" {
+		name = p.ref.Digested(p.ref.Digest)
+	}
+	var have refRecord
+	err = p.s.view(func(tx *bolt.Tx) error {
+		have, ok, err = get[refRecord](tx, bucketRefs, name)
+		return err
+	})
+	if err != nil || !ok || p.opts.Verify != nil {
+		return "", false, err
+	}
+	d, err := p.repo.Resolve(ctx, p.id())
+	if errors.Is(err, remote.ErrInvalid) { // no digest in the answer
+		return "", false, nil
+	}
+	if err != nil || d.Digest != have.Digest {
+		return "", false, p.mayGet(err)
+	}
+	id, ok, err = p.s.complete(have.Manifest, p.host)
+	if err != nil || !ok {
+		return "", false, err
+	}
+	return id, true, p.s.update(func(tx *bolt.Tx) error { return p.refs(tx, have) })
+}
+
+// mayGet drops the error of a HEAD that a GET may not meet: not all registries
+// answer a HEAD.
+func (p *pull) mayGet(err error) error {
+	var e *remote.Error
+	if errors.As(err, &e) && e.Status == 405 {
+		return nil
+	}
+	return err
+}
+
+// maxNesting bounds how deep an index may lie in an index.
+const maxNesting = 3
+
+// resolve fetches the manifest for the platform, through indexes.
+func (p *pull) resolve(ctx context.Context) error {
+	d, b, err := p.repo.Manifest(ctx, p.id())
+	if err != nil {
+		return err
+	}
+	for range maxNesting + 1 {
+		p.docs = append(p.docs, blob{d.Digest, b})
+		doc, err := decode(d.MediaType, b)
+		if err != nil {
+			return fmt.Errorf("manifest %s: %w", d.Digest, err)
+		}
+		if !doc.index() {
+			p.manifest = doc
+			return nil
+		}
+		next, err := choose(p.host, doc.Manifests)
+		if err != nil {
+			return err
+		}
+		if d, b, err = p.repo.Manifest(ctx, next.Digest.String()); err != nil {
+			return err
+		}
+		if d.Size != next.Size {
+			return fmt.Errorf("manifest %s has %d bytes, its index says %d: %w", d.Digest, d.Size, next.Size, errManifest)
+		}
+		d.MediaType = next.MediaType
+	}
+	return fmt.Errorf("%w: indexes nested deeper than %d", errManifest, maxNesting)
+}
+
+func (p *pull) fetchConfig(ctx context.Context) error {
+	d := *p.manifest.Config
+	b, err := p.s.readBlob(d.Digest)
+	if err != nil {
+		if b, err = p.repo.Config(ctx, d); err != nil {
+			return fmt.Errorf("image config: %w", err)
+		}
+	}
+	p.config = blob{d.Digest, b}
+	if p.image, err = decodeConfig(b, len(p.manifest.Layers)); err != nil {
+		return err
+	}
+	p.chain = chainIDs(p.image.RootFS.DiffIDs)
+	return runsOn(p.host, p.image)
+}
+
+// verify asks the caller's Verify.
+func (p *pull) verify() error {
+	if p.opts.Verify == nil {
+		return nil
+	}
+	top, last := p.docs[0], p.docs[len(p.docs)-1]
+	err := p.opts.Verify(Manifest{Name: p.ref.String(), Digest: top.digest.String(), Manifest: last.digest.String(), Raw: last.bytes})
+	var has interface{ Reason() string }
+	if err == nil || errors.As(err, &has) {
+		return err
+	}
+	return &Error{Op: "verify", Name: p.ref.String(), Err: err, reason: ReasonSignature}
+}
+
+// blobs are the digests of all that belongs to the image.
+func (p *pull) blobs() []digest.Digest {
+	var all []digest.Digest
+	for _, d := range p.docs {
+		all = append(all, d.digest)
+	}
+	all = append(all, p.config.digest)
+	for _, l := range p.manifest.Layers {
+		all = append(all, l.Digest)
+	}
+	return all
+}
+
+// commit makes the image known, after all of it is on disk.
+func (p *pull) commit() error {
+	for _, b := range append(p.docs, p.config) {
+		if exists(p.s.blobPath(b.digest)) && b.digest != p.config.digest {
+			continue
+		}
+		if err := p.s.putBlob(b.digest, b.bytes); err != nil {
+			return err
+		}
+	}
+	if !p.s.opts.NoSync {
+		if err := syncFS(p.s.root); err != nil {
+			return fmt.Errorf("sync: %w", err)
+		}
+	}
+	m := manifestRecord{Config: p.config.digest, Blobs: p.blobs(), Layers: p.chain, Size: p.size()}
+	last := p.docs[len(p.docs)-1].digest
+	return p.s.update(func(tx *bolt.Tx) error {
+		img, ok, err := get[imageRecord](tx, bucketImages, m.Config.String())
+		if err != nil {
+			return err
+		}
+		if !ok {
+			img.Since = time.Now()
+		}
+		for _, b := range m.Blobs {
+			err = errors.Join(err, put(tx, bucketSynced, syncedBlob+b.String(), true))
+		}
+		for _, c := range m.Layers {
+			err = errors.Join(err, put(tx, bucketSynced, syncedLayer+c.String(), true))
+		}
+		return errors.Join(err, put(tx, bucketImages, m.Config.String(), img),
+			put(tx, bucketManifests, last.String(), m),
+			p.refs(tx, refRecord{Digest: p.docs[0].digest, Manifest: last}))
+	})
+}
+
+func (p *pull) size() int64 {
+	n := int64(len(p.config.bytes))
+	for _, d := range p.docs {
+		n += int64(len(d.bytes))
+	}
+	for _, l := range p.manifest.Layers {
+		n += l.Size
+	}
+	return n
+}
+
+// refs writes the names under which the image was pulled. A tag that came with
+// a digest is not written: the registry was not asked what it names.
+func (p *pull) refs(tx *bolt.Tx, r refRecord) error {
+	err := put(tx, bucketRefs, p.ref.Digested(r.Digest.String()), r)
+	if p.ref.Digest == "" {
+		err = errors.Join(err, put(tx, bucketRefs, p.ref.Tagged(), r))
+	}
+	return err
+}

@@ -1,0 +1,69 @@
+// Package remote reads manifests and blobs from a registry (OCI distribution,
+// Docker registry v2): anonymous, basic and token authentication, retries, and
+// an end to waiting.
+//
+// It verifies sizes; the digests of blobs are the caller's to verify, who reads
+// every byte anyway. Credentials go to the registry and to the token server
+// that it names, never along a redirect to another host, and stand in no error.
+package remote
+
+import (
+	"net/http"
+	"time"
+)
+
+// Auth is what to prove oneself with. The zero value is anonymous. A registry
+// token wins over an identity token, that over user and password.
+type Auth struct {
+	Username, Password string
+	// IdentityToken is exchanged for access tokens, RegistryToken is sent as it is.
+	IdentityToken, RegistryToken string
+}
+
+// secrets lists what no text may hold.
+func (a Auth) secrets() []string { return []string{a.Password, a.IdentityToken, a.RegistryToken} }
+
+// Options of a [Client]. The zero value works.
+type Options struct {
+	// Transport carries the requests. Nil means a clone of
+	// http.DefaultTransport, which honours HTTPS_PROXY and the system's CAs.
+	Transport http.RoundTripper
+	// Stall is how long a request may go on without a byte. Zero means 5 min.
+	Stall time.Duration
+	// Retries bounds how often a request is tried again after a broken
+	// connection, 408, 429 or 5xx; a blob that makes progress starts counting
+	// anew. Zero means 4, negative none.
+	Retries int
+	// Backoff is the wait before the first retry; it doubles, up to 30 s, and is
+	// jittered by half. Zero means 250 ms. A Retry-After of up to 1 min wins.
+	Backoff time.Duration
+	// ManifestLimit bounds a manifest, in bytes. Zero means 8 MiB.
+	ManifestLimit int64
+	// UserAgent defaults to "lifepod".
+	UserAgent string
+}
+
+func (o Options) defaults() Options {
+	if o.Transport == nil {
+		t := http.DefaultTransport.(*http.Transport).Clone()
+		t.MaxIdleConnsPerHost = 8
+		t.DisableCompression = true // blobs are stored as they come
+		o.Transport = t
+	}
+	if o.Stall == 0 {
+		o.Stall = 5 * time.Minute
+	}
+	if o.Retries == 0 {
+		o.Retries = 4
+	}
+	if o.Backoff == 0 {
+		o.Backoff = 250 * time.Millisecond
+	}
+	if o.ManifestLimit == 0 {
+		o.ManifestLimit = 8 << 20
+	}
+	if o.UserAgent == "" {
+		o.UserAgent = "lifepod"
+	}
+	return o
+}

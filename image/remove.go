@@ -1,0 +1,185 @@
+package image
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/lifepod/lifepod/image/policy"
+	"github.com/opencontainers/go-digest"
+	bolt "go.etcd.io/bbolt"
+)
+
+// Remove removes an image by the rules of CRI: a tag goes alone while the image
+// has other tags; the last tag, an ID and a repository digest take the image
+// with all its names. What no other image, snapshot or pull needs is deleted;
+// what a prepared snapshot needs stays until RemoveSnapshot. Removing what is
+// not there is not an error.
+func (s *Store) Remove(ctx context.Context, name string) error {
+	err := s.update(func(tx *bolt.Tx) error {
+		id, err := find(tx, name)
+		if err != nil {
+			return err
+		}
+		img, err := load(tx, id)
+		if err != nil {
+			return err
+		}
+		names := append(img.Tags, img.Digests...)
+		if tag, ok := isTag(name, img); ok && len(img.Tags) > 1 {
+			names = []string{tag}
+		}
+		for _, n := range names {
+			err = errors.Join(err, tx.Bucket(bucketRefs).Delete([]byte(n)))
+		}
+		return err
+	})
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err == nil {
+		err = s.Collect(ctx)
+	}
+	return fail("remove image", name, err)
+}
+
+// isTag says whether name is one of the image's tags.
+func isTag(name string, img Image) (string, bool) {
+	ref, err := policy.Parse(name)
+	if err != nil || ref.Digest != "" {
+		return "", false
+	}
+	for _, t := range img.Tags {
+		if t == ref.Tagged() {
+			return t, true
+		}
+	}
+	return "", false
+}
+
+// Collect deletes content that no image name, prepared snapshot or pull in
+// flight refers to. Remove and RemoveSnapshot do it by themselves.
+func (s *Store) Collect(context.Context) error {
+	sess, err := s.startSession()
+	if err != nil {
+		return err
+	}
+	trash := filepath.Join(sess.layers, "trash-"+rand.Text())
+	if err := os.Mkdir(trash, 0o700); err != nil {
+		return err
+	}
+	return errors.Join(s.collect(trash), removeAll(trash))
+}
+
+// collect moves what nothing needs to trash; deleting a tree takes longer than
+// others should wait.
+func (s *Store) collect(trash string) error {
+	l, err := s.lockStore(true)
+	if err != nil {
+		return err
+	}
+	defer l.unlock()
+	keep, err := s.roots()
+	if err != nil {
+		return err
+	}
+	var gone []string
+	err = s.content(func(kind string, d digest.Digest, path string) error {
+		if keep[kind+d.String()] {
+			return nil
+		}
+		gone = append(gone, kind+d.String())
+		return rename(path, filepath.Join(trash, rand.Text()))
+	})
+	if err != nil || len(gone) == 0 {
+		return err
+	}
+	return s.update(func(tx *bolt.Tx) error {
+		for _, k := range gone {
+			err = errors.Join(err, tx.Bucket(bucketSynced).Delete([]byte(k)))
+		}
+		return err
+	})
+}
+
+// roots lists the content that is needed, and drops the records of manifests
+// and images that no name leads to.
+func (s *Store) roots() (map[string]bool, error) {
+	keep := map[string]bool{}
+	add := func(blobs, layers []digest.Digest) {
+		for _, d := range blobs {
+			keep[syncedBlob+d.String()] = true
+		}
+		for _, d := range layers {
+			keep[syncedLayer+d.String()] = true
+		}
+	}
+	leases, err := s.leases()
+	if err != nil {
+		return nil, err
+	}
+	add(leases.Blobs, leases.Layers)
+	keys, err := s.keys()
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range keys {
+		add(nil, k.Layers)
+	}
+	var stale bool
+	err = s.view(func(tx *bolt.Tx) error {
+		manifests, images, err := reachable(tx)
+		if err != nil {
+			return err
+		}
+		for _, m := range manifests {
+			add(m.Blobs, m.Layers)
+		}
+		stale = tx.Bucket(bucketManifests).Stats().KeyN != len(manifests) || tx.Bucket(bucketImages).Stats().KeyN != len(images)
+		return nil
+	})
+	if err == nil && stale {
+		err = s.update(dropUnreachable)
+	}
+	return keep, err
+}
+
+// reachable returns the manifests and images that a name leads to.
+func reachable(tx *bolt.Tx) (manifests map[string]manifestRecord, images map[string]bool, err error) {
+	manifests, images = map[string]manifestRecord{}, map[string]bool{}
+	err = each(tx, bucketRefs, func(_ string, r refRecord) error {
+		m, ok, err := get[manifestRecord](tx, bucketManifests, r.Manifest.String())
+		if ok {
+			manifests[r.Manifest.String()] = m
+			images[m.Config.String()] = true
+		}
+		return err
+	})
+	return manifests, images, err
+}
+
+func dropUnreachable(tx *bolt.Tx) error {
+	manifests, images, err := reachable(tx)
+	if err != nil {
+		return err
+	}
+	drop := func(bucket []byte, keep func(string) bool) error {
+		var gone []string
+		err := tx.Bucket(bucket).ForEach(func(k, _ []byte) error {
+			if !keep(string(k)) {
+				gone = append(gone, strings.Clone(string(k)))
+			}
+			return nil
+		})
+		for _, k := range gone {
+			err = errors.Join(err, tx.Bucket(bucket).Delete([]byte(k)))
+		}
+		return err
+	}
+	return errors.Join(
+		drop(bucketManifests, func(k string) bool { _, ok := manifests[k]; return ok }),
+		drop(bucketImages, func(k string) bool { return images[k] }))
+}

@@ -1,0 +1,152 @@
+package image
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// session is this process's part of the ingest directories. Its lock says that
+// the process lives.
+type session struct {
+	blobs, layers string
+	lock          fileLock
+}
+
+// lease names content that a pull relies on before any name refers to it.
+type lease struct {
+	Blobs, Layers []digest.Digest
+}
+
+// startSession returns the session of this store, made at its first use.
+func (s *Store) startSession() (*session, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.session != nil {
+		return s.session, nil
+	}
+	gate, err := flock(filepath.Join(s.root, "content", "ingest.lock"), false)
+	if err != nil {
+		return nil, err
+	}
+	defer gate.unlock()
+	id := rand.Text()
+	n := &session{
+		blobs:  filepath.Join(s.root, "content", "ingest", id),
+		layers: filepath.Join(s.root, "snapshots", "ingest", id),
+	}
+	for _, d := range []string{n.blobs, n.layers} {
+		if err := os.Mkdir(d, 0o700); err != nil {
+			return nil, err
+		}
+	}
+	if n.lock, err = flock(filepath.Join(n.blobs, "lock"), true); err != nil {
+		return nil, err
+	}
+	s.session = n
+	return n, nil
+}
+
+func (n *session) close() error {
+	err := errors.Join(os.RemoveAll(n.layers), os.RemoveAll(n.blobs))
+	n.lock.unlock()
+	return err
+}
+
+// lease protects content until release is called or the process ends. While it
+// is written nothing is being removed.
+func (s *Store) lease(n *session, l lease) (release func(), err error) {
+	gate, err := s.lockStore(false)
+	if err != nil {
+		return nil, err
+	}
+	defer gate.unlock()
+	b, err := json.Marshal(l)
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(n.blobs, "lease-"+rand.Text())
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		return nil, fmt.Errorf("write lease: %w", err)
+	}
+	return func() { _ = os.Remove(path) }, nil
+}
+
+// leases reads those of all sessions. The caller holds the store's lock.
+func (s *Store) leases() (lease, error) {
+	var all lease
+	paths, err := filepath.Glob(filepath.Join(s.root, "content", "ingest", "*", "lease-*"))
+	if err != nil {
+		return all, err
+	}
+	for _, p := range paths {
+		var l lease
+		b, err := os.ReadFile(p)
+		if errors.Is(err, os.ErrNotExist) {
+			continue // that pull has ended
+		}
+		if err == nil {
+			err = json.Unmarshal(b, &l)
+		}
+		if err != nil {
+			return all, fmt.Errorf("lease %s: %w", p, err)
+		}
+		all.Blobs = append(all.Blobs, l.Blobs...)
+		all.Layers = append(all.Layers, l.Layers...)
+	}
+	return all, nil
+}
+
+// removeDead removes the sessions whose process is gone and says how many.
+func (s *Store) removeDead() (int, error) {
+	ingest := filepath.Join(s.root, "content", "ingest")
+	gate, err := flock(filepath.Join(s.root, "content", "ingest.lock"), true)
+	if err != nil {
+		return 0, err
+	}
+	defer gate.unlock()
+	entries, err := os.ReadDir(ingest)
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, e := range entries {
+		dir := filepath.Join(ingest, e.Name())
+		l, ok, err := tryFlock(filepath.Join(dir, "lock"))
+		if err != nil {
+			return n, err
+		}
+		if !ok {
+			continue
+		}
+		n++
+		err = errors.Join(removeAll(filepath.Join(s.root, "snapshots", "ingest", e.Name())), removeAll(dir))
+		l.unlock()
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, s.removeStrays(entries)
+}
+
+// removeStrays removes layers of sessions that have no directory for blobs, and
+// what Prepare and removals left half-done.
+func (s *Store) removeStrays(sessions []os.DirEntry) error {
+	known := map[string]bool{}
+	for _, e := range sessions {
+		known[e.Name()] = true
+	}
+	dir := filepath.Join(s.root, "snapshots", "ingest")
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		if !known[e.Name()] {
+			err = errors.Join(err, removeAll(filepath.Join(dir, e.Name())))
+		}
+	}
+	return err
+}

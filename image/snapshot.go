@@ -1,0 +1,246 @@
+package image
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/lifepod/lifepod/image/layer"
+	"github.com/opencontainers/go-digest"
+	bolt "go.etcd.io/bbolt"
+)
+
+// ErrExists is for a key that is taken by another image.
+var ErrExists = errors.New("snapshot key is taken")
+
+// Usage is what a snapshot's own files take.
+type Usage struct {
+	// Bytes on the disk, not in the files; a file with several names counts once.
+	Bytes, Inodes int64
+}
+
+// snapshotRecord lies beside a key's files.
+type snapshotRecord struct {
+	Image    digest.Digest
+	Layers   []digest.Digest
+	ReadOnly bool
+}
+
+var validKey = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$`)
+
+// Prepare makes a writable root filesystem of an image under key, which matches
+// [a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}, and returns how to mount it: see [MountAll].
+// Its layers stay in the store as long as the key does, whatever happens to the
+// image. The same key and image again give the same mounts, with what was
+// written; ErrExists if the key is another image's. ErrNotFound if the store
+// does not hold the image.
+func (s *Store) Prepare(_ context.Context, key string, image digest.Digest) ([]Mount, error) {
+	m, err := s.prepare(key, image, false)
+	return m, fail("prepare", key, err)
+}
+
+// View is Prepare for a root filesystem that nobody can write to.
+func (s *Store) View(_ context.Context, key string, image digest.Digest) ([]Mount, error) {
+	m, err := s.prepare(key, image, true)
+	return m, fail("view", key, err)
+}
+
+func (s *Store) keyPath(key string) string { return filepath.Join(s.root, "snapshots", "keys", key) }
+
+func (s *Store) prepare(key string, image digest.Digest, readOnly bool) ([]Mount, error) {
+	if !validKey.MatchString(key) {
+		return nil, fmt.Errorf("key %q does not match %s", key, validKey)
+	}
+	if r, err := s.record(key); err == nil {
+		if r.Image != image || r.ReadOnly != readOnly {
+			return nil, fmt.Errorf("%w by a snapshot of %s", ErrExists, r.Image)
+		}
+		return s.mounts(key, r), nil
+	} else if !errors.Is(err, ErrNotFound) {
+		return nil, err
+	}
+	sess, err := s.startSession()
+	if err != nil {
+		return nil, err
+	}
+	l, err := s.lockStore(false)
+	if err != nil {
+		return nil, err
+	}
+	defer l.unlock()
+	r := snapshotRecord{Image: image, ReadOnly: readOnly}
+	if r.Layers, err = s.imageLayers(image); err != nil {
+		return nil, err
+	}
+	if err := s.makeKey(sess, key, r); err != nil {
+		return nil, err
+	}
+	s.used(image)
+	return s.mounts(key, r), nil
+}
+
+// imageLayers returns the chain IDs of an image, all of which are there.
+func (s *Store) imageLayers(image digest.Digest) ([]digest.Digest, error) {
+	var m manifestRecord
+	err := s.view(func(tx *bolt.Tx) (err error) {
+		_, m, err = manifestOf(tx, image)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range m.Layers {
+		if !exists(s.layerPath(c)) {
+			return nil, fmt.Errorf("layer %s of image %s is missing: pull the image again", c, image)
+		}
+	}
+	return m.Layers, nil
+}
+
+// makeKey makes a key's directory under another name and renames it: after a
+// crash it is whole or not there.
+func (s *Store) makeKey(sess *session, key string, r snapshotRecord) error {
+	tmp := filepath.Join(sess.layers, "key-"+rand.Text())
+	err := errors.Join(os.Mkdir(tmp, 0o700), os.Mkdir(filepath.Join(tmp, "fs"), 0o755), os.Mkdir(filepath.Join(tmp, "work"), 0o700))
+	if err == nil {
+		err = os.Chmod(filepath.Join(tmp, "fs"), 0o755) // whatever the umask
+	}
+	var b []byte
+	if err == nil {
+		b, err = json.Marshal(r)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(tmp, "snapshot.json"), b, 0o600)
+	}
+	if err == nil {
+		err = effectCommit.Do(func() error { return os.Rename(tmp, s.keyPath(key)) })
+	}
+	if err != nil {
+		return errors.Join(err, os.RemoveAll(tmp))
+	}
+	return nil
+}
+
+// record reads what a key was made for. ErrNotFound if it was not.
+func (s *Store) record(key string) (r snapshotRecord, err error) {
+	if !validKey.MatchString(key) {
+		return r, fmt.Errorf("%w", ErrNotFound)
+	}
+	b, err := os.ReadFile(filepath.Join(s.keyPath(key), "snapshot.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return r, fmt.Errorf("%w", ErrNotFound)
+	}
+	if err == nil {
+		err = json.Unmarshal(b, &r)
+	}
+	return r, err
+}
+
+// keys reads all records.
+func (s *Store) keys() (map[string]snapshotRecord, error) {
+	entries, err := os.ReadDir(filepath.Join(s.root, "snapshots", "keys"))
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]snapshotRecord{}
+	for _, e := range entries {
+		r, err := s.record(e.Name())
+		if errors.Is(err, ErrNotFound) {
+			continue // just removed
+		}
+		if err != nil {
+			return nil, fmt.Errorf("snapshot %s: %w", e.Name(), err)
+		}
+		all[e.Name()] = r
+	}
+	return all, nil
+}
+
+// mounts says how to mount a snapshot. A layer whose root is opaque ends the
+// list of layers.
+func (s *Store) mounts(key string, r snapshotRecord) []Mount {
+	var lowers []string
+	for i := len(r.Layers) - 1; i >= 0; i-- {
+		dir := s.layerPath(r.Layers[i])
+		lowers = append(lowers, dir)
+		if layer.Opaque(dir) {
+			break
+		}
+	}
+	top := s.keyPath(key)
+	if len(lowers) == 0 || r.ReadOnly && len(lowers) == 1 {
+		src, mode := filepath.Join(top, "fs"), "rw"
+		if len(lowers) == 1 {
+			src = lowers[0]
+		}
+		if r.ReadOnly {
+			mode = "ro"
+		}
+		return []Mount{{Type: "bind", Source: src, Options: []string{"rbind", mode}}}
+	}
+	for i, l := range lowers {
+		lowers[i] = escape(l)
+	}
+	o := []string{"index=off", "lowerdir=" + strings.Join(lowers, ":")}
+	if r.ReadOnly {
+		o = append(o, "ro")
+	} else {
+		o = append(o, "upperdir="+filepath.Join(top, "fs"), "workdir="+filepath.Join(top, "work"))
+	}
+	return []Mount{{Type: "overlay", Source: "overlay", Options: o}}
+}
+
+// RemoveSnapshot deletes what Prepare or View made, which must not be mounted
+// any more, and the layers that only it needed. Removing an unknown key is not
+// an error.
+func (s *Store) RemoveSnapshot(ctx context.Context, key string) error {
+	r, err := s.record(key)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fail("remove snapshot", key, err)
+	}
+	sess, err := s.startSession()
+	if err != nil {
+		return fail("remove snapshot", key, err)
+	}
+	trash := filepath.Join(sess.layers, "trash-"+rand.Text())
+	err = rename(s.keyPath(key), trash)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // someone else was faster
+		return fail("remove snapshot", key, err)
+	}
+	if err := removeAll(trash); err != nil {
+		return fail("remove snapshot", key, err)
+	}
+	if _, err := s.imageLayers(r.Image); errors.Is(err, ErrNotFound) { // the image went before
+		return fail("remove snapshot", key, s.Collect(ctx))
+	}
+	return nil
+}
+
+// Snapshots lists the keys that were prepared, and their images.
+func (s *Store) Snapshots(context.Context) (map[string]digest.Digest, error) {
+	records, err := s.keys()
+	keys := map[string]digest.Digest{}
+	for k, r := range records {
+		keys[k] = r.Image
+	}
+	return keys, fail("list snapshots", s.root, err)
+}
+
+// Usage is what was written to a snapshot, its layers not included.
+func (s *Store) Usage(ctx context.Context, key string) (Usage, error) {
+	if _, err := s.record(key); err != nil {
+		return Usage{}, fail("usage of snapshot", key, err)
+	}
+	u, err := diskUsage(ctx, filepath.Join(s.keyPath(key), "fs"))
+	return u, fail("usage of snapshot", key, err)
+}
