@@ -1,0 +1,63 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/lifepod/lifepod/image/policy"
+	"github.com/lifepod/lifepod/lifecycle/plan"
+)
+
+func (w *worker) checkImage(ctx context.Context, a plan.CheckImage) plan.Result {
+	resp, err := w.r.Images.ImageStatus(ctx, imageSpec(a.Image), false)
+	if err != nil {
+		return plan.Result{Err: failure(policy.ReasonInspect, err)}
+	}
+	if resp.GetImage() == nil {
+		return plan.Result{}
+	}
+	return plan.Result{Image: facts(resp.GetImage())}
+}
+
+// pullImage pulls with each of the pod's credentials in turn, without any at
+// last, until one works.
+func (w *worker) pullImage(ctx context.Context, a plan.PullImage) plan.Result {
+	cfg, err := w.sandboxConfig(0)
+	if err != nil {
+		return plan.Result{Err: failure(policy.ReasonPull, err)}
+	}
+	auths, err := w.credentials(ctx, a.Image)
+	if err != nil {
+		return plan.Result{Err: failure(policy.ReasonPull, err)}
+	}
+	began := time.Now()
+	var errs []error
+	for _, auth := range auths {
+		ref, err := w.r.Images.PullImage(ctx, imageSpec(a.Image), auth, cfg)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		took := time.Since(began)
+		resp, err := w.r.Images.ImageStatus(ctx, imageSpec(ref), false)
+		if err != nil {
+			return plan.Result{Err: failure(policy.ReasonInspect, err)}
+		}
+		f := facts(resp.GetImage())
+		f.Ref, f.PullDuration = ref, took
+		return plan.Result{Image: f}
+	}
+	err = errs[0]
+	if len(errs) > 1 {
+		err = errors.Join(errs...)
+	}
+	waits := policy.Failed(a.Image, err)
+	return plan.Result{Err: &plan.Failure{Reason: waits.Reason, Message: waits.Message}}
+}
+
+func facts(img *runtimeapi.Image) plan.ImageFacts {
+	return plan.ImageFacts{Ref: img.GetId(), Size: int64(img.GetSize())} //nolint:gosec // a size on disk
+}

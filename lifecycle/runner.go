@@ -1,0 +1,205 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/lifepod/lifepod/lifecycle/plan"
+)
+
+// Runner drives pods. Its methods are safe for concurrent use.
+type Runner struct {
+	Options
+	log      logr.Logger
+	node     Node
+	config   plan.Config
+	onStatus func(*corev1.Pod, corev1.PodStatus)
+	probes   *probes
+
+	thermalOnce  sync.Once
+	thermalPaths []string
+
+	ctx  context.Context //nolint:containedctx // the life of the Runner itself, ended by Close
+	stop context.CancelFunc
+	wg   sync.WaitGroup
+
+	mu      sync.Mutex
+	workers map[types.UID]*worker
+}
+
+// ErrClosed is returned by a Runner after Close.
+var ErrClosed = errors.New("runner is closed")
+
+// New starts a runner without pods. It must be closed.
+func New(o Options) (*Runner, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	r := &Runner{
+		Options: o, log: o.Log, node: o.Node, config: o.Config, onStatus: o.OnStatus,
+		ctx: ctx, stop: stop, workers: map[types.UID]*worker{},
+	}
+	r.probes = newProbes(r)
+	r.wg.Go(func() { r.watch(ctx) })
+	return r, nil
+}
+
+// Close stops driving: no action begins any more, those in flight are abandoned
+// and finished or undone by the next runner. Containers go on.
+func (r *Runner) Close() error {
+	r.stop()
+	r.wg.Wait()
+	r.probes.close()
+	return nil
+}
+
+// Start begins to drive a new pod. Its directory is written before it returns,
+// so that from then on a Runner that adopts it goes on where this one stops.
+func (r *Runner) Start(pod *corev1.Pod) error {
+	dir := r.podDir(pod.UID)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("start pod %s/%s: %w", pod.Namespace, pod.Name, err)
+	}
+	if err := WriteRecord(dir, Record{Pod: pod}); err != nil {
+		return fmt.Errorf("start pod %s/%s: %w", pod.Namespace, pod.Name, err)
+	}
+	return r.begin(Record{Pod: pod}, plan.Memory{})
+}
+
+// Adopt goes on with a pod that another runner began, from its directory and
+// from what the runtime shows.
+func (r *Runner) Adopt(uid types.UID) (*corev1.Pod, error) {
+	rec, err := ReadRecord(r.podDir(uid))
+	if err != nil {
+		return nil, fmt.Errorf("adopt pod %s: %w", uid, err)
+	}
+	m, err := ReadMemory(r.podDir(uid))
+	if err != nil {
+		return nil, fmt.Errorf("adopt pod %s: %w", uid, err)
+	}
+	return rec.Pod, r.begin(rec, m)
+}
+
+func (r *Runner) begin(rec Record, m plan.Memory) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ctx.Err() != nil {
+		return ErrClosed
+	}
+	if r.workers[rec.Pod.UID] != nil {
+		return nil
+	}
+	w := &worker{
+		r: r, pod: rec.Pod, dir: podDir(r.podDir(rec.Pod.UID)), deletion: rec.Deletion, memory: m,
+		wake: make(chan struct{}, 1), done: make(chan struct{}), inflight: map[plan.Key]*running{},
+		attempts: map[string]uint32{}, has: presences{by: map[plan.Key]plan.Presence{}},
+	}
+	if m.Status != nil {
+		// Another runner had it: what it had made may be there, whole or in part.
+		w.status = *m.Status
+		w.has.by[plan.EnsureCgroup{}.Key()], w.has.by[plan.SetUpVolumes{}.Key()] = plan.Partial, plan.Partial
+	}
+	r.workers[rec.Pod.UID] = w
+	r.wg.Go(func() {
+		w.run(r.ctx)
+		if w.err != nil {
+			r.log.Error(w.err, "pod is no longer driven", "pod", w.name())
+		}
+		r.mu.Lock()
+		delete(r.workers, rec.Pod.UID)
+		r.mu.Unlock()
+	})
+	return nil
+}
+
+// Delete asks for the pod's end with the given grace period; nil means the pod's
+// own. Asking again can only shorten it. An unknown pod is not an error.
+func (r *Runner) Delete(uid types.UID, grace *time.Duration) error {
+	w := r.worker(uid)
+	if w == nil {
+		return nil
+	}
+	w.mu.Lock()
+	d := NewDeletion(w.pod, w.deletion, time.Now(), grace)
+	changed := w.deletion == nil || *w.deletion != d
+	w.deletion = &d
+	w.mu.Unlock()
+	if !changed {
+		return nil
+	}
+	w.poke()
+	if err := WriteRecord(string(w.dir), Record{Pod: w.pod, Deletion: &d}); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("delete pod %s: %w", w.name(), err)
+	}
+	return nil
+}
+
+// NewDeletion is the request to delete pod now, after an earlier one (or nil):
+// the first one's time, and the shorter grace.
+func NewDeletion(pod *corev1.Pod, old *plan.Deletion, now time.Time, grace *time.Duration) plan.Deletion {
+	g := 30 * time.Second
+	if s := pod.Spec.TerminationGracePeriodSeconds; s != nil {
+		g = time.Duration(*s) * time.Second
+	}
+	if grace != nil {
+		g = max(*grace, 0)
+	}
+	if old == nil {
+		return plan.Deletion{At: now, Grace: g}
+	}
+	// The new grace counts from now, the stored one from the first request.
+	return plan.Deletion{At: old.At, Grace: min(old.Grace, now.Sub(old.At)+g)}
+}
+
+// Evict ends the pod as Failed without deleting it.
+func (r *Runner) Evict(uid types.UID, e plan.Eviction) {
+	if w := r.worker(uid); w != nil {
+		w.mu.Lock()
+		w.eviction = &e
+		w.mu.Unlock()
+		w.poke()
+	}
+}
+
+// Status returns a pod's last status, and whether the runner drives it.
+func (r *Runner) Status(uid types.UID) (corev1.PodStatus, bool) {
+	if w := r.worker(uid); w != nil {
+		return w.lastStatus(), true
+	}
+	return corev1.PodStatus{}, false
+}
+
+// Wait returns when the pod is no longer driven: nil when nothing is left of it.
+func (r *Runner) Wait(ctx context.Context, uid types.UID) error {
+	w := r.worker(uid)
+	if w == nil {
+		return nil
+	}
+	select {
+	case <-w.done:
+		if w.err == nil && r.ctx.Err() != nil {
+			return ErrClosed
+		}
+		return w.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (r *Runner) worker(uid types.UID) *worker {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.workers[uid]
+}
+
+func (r *Runner) podDir(uid types.UID) string { return filepath.Join(r.Dir, string(uid)) }

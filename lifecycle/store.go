@@ -1,0 +1,93 @@
+package lifecycle
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lifepod/lifepod/internal/sys"
+	"github.com/lifepod/lifepod/lifecycle/plan"
+)
+
+// Record is a pod as it was admitted, and the request to end it: the file
+// pod.json. It is synced to disk at each change.
+type Record struct {
+	Pod      *corev1.Pod    `json:"pod"`
+	Deletion *plan.Deletion `json:"deletion,omitempty"`
+}
+
+// podDir is a pod's directory under the root: <root>/pods/<uid>.
+type podDir string
+
+func (d podDir) record() string { return filepath.Join(string(d), "pod.json") }
+func (d podDir) memory() string { return filepath.Join(string(d), "status.json") }
+
+// ReadRecord reads the pod.json in dir.
+func ReadRecord(dir string) (Record, error) {
+	var rec Record
+	b, err := os.ReadFile(podDir(dir).record())
+	if err != nil {
+		return rec, err
+	}
+	if err := json.Unmarshal(b, &rec); err != nil || rec.Pod == nil {
+		return rec, fmt.Errorf("read %s: it is damaged (%v); remove the directory to forget the pod", podDir(dir).record(), err)
+	}
+	return rec, nil
+}
+
+// WriteRecord replaces the pod.json in dir, durably.
+func WriteRecord(dir string, rec Record) error {
+	b, err := json.Marshal(rec)
+	if err != nil {
+		return err
+	}
+	return sys.WriteFile(podDir(dir).record(), b, 0o600, true)
+}
+
+// ReadMemory reads what was last decided about the pod in dir; a file that is
+// missing or damaged gives the zero value, with which a pod is taken up from
+// what the runtime shows.
+func ReadMemory(dir string) (plan.Memory, error) {
+	var m plan.Memory
+	b, err := os.ReadFile(podDir(dir).memory())
+	if errors.Is(err, fs.ErrNotExist) {
+		return m, nil
+	}
+	if err != nil {
+		return m, err
+	}
+	if json.Unmarshal(b, &m) != nil {
+		return plan.Memory{}, nil
+	}
+	return m, nil
+}
+
+// remember saves m before anything is done that follows from it.
+func (w *worker) remember(m plan.Memory) error {
+	w.memory = m
+	b, err := json.Marshal(m)
+	if err != nil {
+		return fmt.Errorf("pod %s: %w", w.name(), err)
+	}
+	if bytes.Equal(b, w.saved) {
+		return nil
+	}
+	if err := sys.WriteFile(w.dir.memory(), b, 0o600, false); err != nil {
+		return fmt.Errorf("pod %s: save its status: %w", w.name(), err)
+	}
+	w.saved = b
+	return nil
+}
+
+// forget removes the pod's directory: nothing of the pod is left.
+func (w *worker) forget() error {
+	return effectForget.Do(func() error { return os.RemoveAll(string(w.dir)) })
+}
+
+var effectForget = sys.NewEffect("lifecycle/forget-pod")

@@ -1,0 +1,71 @@
+package lifecycle
+
+import (
+	"context"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+)
+
+// watch turns the runtime's events into hints until ctx ends. After every break
+// all pods are looked at, since events were missed; a runtime that has no events
+// is observed by listing.
+func (r *Runner) watch(ctx context.Context) {
+	said := false
+	for ctx.Err() == nil {
+		began := time.Now()
+		err := r.events(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if time.Since(began) < r.RelistPeriod && !said {
+			said = true
+			r.log.Info("the runtime sends no events: its containers are listed instead", "period", r.RelistPeriod.String(), "cause", err)
+		}
+		select {
+		case <-time.After(r.RelistPeriod):
+		case <-ctx.Done():
+		}
+		r.hintAll()
+	}
+}
+
+// events reads one stream of events to its end.
+func (r *Runner) events(ctx context.Context) error {
+	ch := make(chan *runtimeapi.ContainerEventResponse, 64)
+	ended := make(chan error, 1)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	r.wg.Go(func() {
+		connected := func(runtimeapi.RuntimeService_GetContainerEventsClient) { r.hintAll() }
+		ended <- r.Runtime.GetContainerEvents(ctx, ch, connected)
+	})
+	for {
+		select {
+		case e := <-ch:
+			r.hint(e)
+		case err := <-ended:
+			return err
+		}
+	}
+}
+
+// hint makes the worker of the event's pod look; an event that does not name its
+// pod is for all.
+func (r *Runner) hint(e *runtimeapi.ContainerEventResponse) {
+	uid := e.GetPodSandboxStatus().GetMetadata().GetUid()
+	if uid == "" {
+		r.hintAll()
+	} else if w := r.worker(types.UID(uid)); w != nil {
+		w.hint()
+	}
+}
+
+func (r *Runner) hintAll() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, w := range r.workers {
+		w.hint()
+	}
+}
