@@ -21,7 +21,7 @@ func options(t testing.TB) Options {
 	testutil.RequireRoot(t)
 	var b [4]byte
 	_, _ = rand.Read(b[:])
-	dir := t.TempDir()
+	dir := tmpfs(t)
 	o := Options{ID: hex.EncodeToString(b[:]), Dir: filepath.Join(dir, "root"), Shared: filepath.Join(dir, "shared"),
 		Pools: []netip.Prefix{netip.MustParsePrefix("10.77.0.0/29")}}
 	testutil.CheckLeaks(t, testutil.Scope{Dirs: []string{dir}, Names: []string{o.ID}})
@@ -65,7 +65,9 @@ func leftovers(t testing.TB, o Options) (left []string) {
 	if err != nil {
 		t.Error(err)
 	}
-	ok, err := nat{host: o.Host, name: o.tableName()}.exists()
+	table := &nat{host: o.Host, name: o.tableName()}
+	ok, err := table.exists()
+	_ = table.close()
 	if ok || err != nil {
 		left = append(left, fmt.Sprintf("nftables table %s %v", o.tableName(), err))
 	}
@@ -81,4 +83,15 @@ func TestSuite(t *testing.T) {
 		}
 		return netnstest.Bed{Network: open(t, o), Host: o.Host, Capacity: 5, Leftovers: func() []string { return leftovers(t, o) }}
 	})
+}
+
+// tmpfs is a directory for state, in memory like /run where there is one.
+func tmpfs(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "lifepod-bridge-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
 }

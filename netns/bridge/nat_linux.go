@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"sync"
 
 	"github.com/google/nftables"
 	"github.com/lifepod/lifepod/internal/sys"
@@ -20,11 +21,50 @@ var (
 // nat is the root's nftables table. Host ports are elements of two maps, so a
 // pod changes no rule: hostports is for ports of all addresses, addrports for
 // those of one.
+//
+// One socket is kept open for it: closing one that changed something waits for
+// the kernel to free what was removed, ten milliseconds and more.
 type nat struct {
 	host, name, bridge string
+
+	mu   sync.Mutex
+	conn *nftables.Conn
 }
 
-func (n nat) table() *nftables.Table {
+// with runs f with the connection, which is dropped if f fails: there may be
+// answers left in it.
+func (n *nat) with(f func(*nftables.Conn) error) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.conn == nil {
+		err := onHost(n.host, func() (err error) {
+			n.conn, err = nftables.New(nftables.AsLasting())
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("open a netlink socket for nftables: %w", err)
+		}
+	}
+	err := f(n.conn)
+	if err != nil {
+		err = errors.Join(err, n.conn.CloseLasting())
+		n.conn = nil
+	}
+	return err
+}
+
+func (n *nat) close() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.conn == nil {
+		return nil
+	}
+	c := n.conn
+	n.conn = nil
+	return c.CloseLasting()
+}
+
+func (n *nat) table() *nftables.Table {
 	return &nftables.Table{Family: nftables.TableFamilyIPv4, Name: n.name}
 }
 
@@ -37,19 +77,14 @@ var (
 	earliest = *nftables.ChainPriorityRaw
 )
 
-func (n nat) maps(t *nftables.Table) (anyAddr, oneAddr *nftables.Set) {
+func (n *nat) maps(t *nftables.Table) (anyAddr, oneAddr *nftables.Set) {
 	return &nftables.Set{Table: t, Name: "hostports", IsMap: true, KeyType: anyKey, DataType: target},
 		&nftables.Set{Table: t, Name: "addrports", IsMap: true, KeyType: addrKey, DataType: target}
 }
 
-// flush runs build on a connection in the host's namespace and sends it as one
-// transaction.
-func (n nat) flush(build func(*nftables.Conn) error) error {
-	return onHost(n.host, func() error {
-		c, err := nftables.New()
-		if err != nil {
-			return err
-		}
+// flush sends what build asks for as one transaction.
+func (n *nat) flush(build func(*nftables.Conn) error) error {
+	return n.with(func(c *nftables.Conn) error {
 		if err := build(c); err != nil {
 			return err
 		}
@@ -58,14 +93,10 @@ func (n nat) flush(build func(*nftables.Conn) error) error {
 }
 
 // exists tells whether the table is there; someone may have flushed all rules.
-func (n nat) exists() (bool, error) {
+func (n *nat) exists() (bool, error) {
 	found := false
-	err := onHost(n.host, func() error {
-		c, err := nftables.New()
-		if err != nil {
-			return err
-		}
-		_, err = c.ListTableOfFamily(n.name, nftables.TableFamilyIPv4)
+	err := n.with(func(c *nftables.Conn) error {
+		_, err := c.ListTableOfFamily(n.name, nftables.TableFamilyIPv4)
 		found = err == nil
 		if errors.Is(err, unix.ENOENT) {
 			return nil
@@ -79,7 +110,7 @@ func (n nat) exists() (bool, error) {
 }
 
 // install makes the table anew, in one transaction, with the given ports.
-func (n nat) install(subnet netip.Prefix, rs []record) error {
+func (n *nat) install(subnet netip.Prefix, rs []record) error {
 	err := effectTable.Do(func() error {
 		return n.flush(func(c *nftables.Conn) error {
 			c.AddTable(n.table()) // so that there is one to delete
@@ -103,7 +134,7 @@ func (n nat) install(subnet netip.Prefix, rs []record) error {
 	return nil
 }
 
-func (n nat) remove() error {
+func (n *nat) remove() error {
 	err := effectTable.Do(func() error {
 		return n.flush(func(c *nftables.Conn) error { c.DelTable(n.table()); return nil })
 	})
@@ -114,7 +145,7 @@ func (n nat) remove() error {
 }
 
 // promise forwards r's ports.
-func (n nat) promise(r record) error {
+func (n *nat) promise(r record) error {
 	if len(r.Ports) == 0 {
 		return nil
 	}
@@ -129,7 +160,7 @@ func (n nat) promise(r record) error {
 
 // withdraw stops forwarding r's ports and returns r with those that it was
 // promised: a Setup that failed on a port may name one that another pod has.
-func (n nat) withdraw(r record) (record, error) {
+func (n *nat) withdraw(r record) (record, error) {
 	if len(r.Ports) == 0 {
 		return r, nil
 	}
@@ -153,7 +184,7 @@ func (n nat) withdraw(r record) (record, error) {
 	return r, nil
 }
 
-func (n nat) change(op func(*nftables.Set, []nftables.SetElement) error, r record) error {
+func (n *nat) change(op func(*nftables.Set, []nftables.SetElement) error, r record) error {
 	anyAddr, oneAddr := n.maps(n.table())
 	anys, ones := elements(r)
 	if len(anys) > 0 {
@@ -168,13 +199,9 @@ func (n nat) change(op func(*nftables.Set, []nftables.SetElement) error, r recor
 }
 
 // promised lists the ports of r that are forwarded to it.
-func (n nat) promised(r record) ([]netns.PortMapping, error) {
+func (n *nat) promised(r record) ([]netns.PortMapping, error) {
 	have := map[string]bool{}
-	err := onHost(n.host, func() error {
-		c, err := nftables.New()
-		if err != nil {
-			return err
-		}
+	err := n.with(func(c *nftables.Conn) error {
 		anyAddr, oneAddr := n.maps(n.table())
 		for _, s := range []*nftables.Set{anyAddr, oneAddr} {
 			es, err := c.GetSetElements(s)

@@ -18,7 +18,7 @@ type Network struct {
 	o       Options
 	state   state
 	machine machine
-	nat     nat
+	nat     *nat
 	group   uint32
 	route   *conn // for what pods wait for
 	slow    *conn // for deleting links, which keeps a socket busy
@@ -40,7 +40,7 @@ func New(o Options) (*Network, error) {
 		return nil, err
 	}
 	n := &Network{o: o, state: state{o.Dir}, machine: machine{o.Shared}, group: groupOf(o.ID), stop: make(chan struct{}),
-		nat: nat{host: o.Host, name: o.tableName(), bridge: o.bridgeName()}}
+		nat: &nat{host: o.Host, name: o.tableName(), bridge: o.bridgeName()}}
 	err = onHost(o.Host, func() error {
 		if n.route, err = dial(nil); err != nil {
 			return err
@@ -71,7 +71,7 @@ func (n *Network) Close() error {
 	err := n.sweep()
 	n.route.close()
 	n.slow.close()
-	return err
+	return errors.Join(err, n.nat.close())
 }
 
 // Setup joins a.Path to the bridge. An attachment that was set up before keeps

@@ -17,7 +17,7 @@ const (
 	word2 = unix.NFT_REG32_02
 )
 
-func (n nat) chains(c *nftables.Conn, t *nftables.Table, subnet netip.Prefix, anyAddr, oneAddr *nftables.Set) {
+func (n *nat) chains(c *nftables.Conn, t *nftables.Table, subnet netip.Prefix, anyAddr, oneAddr *nftables.Set) {
 	base := func(name string, kind nftables.ChainType, hook nftables.ChainHook, prio nftables.ChainPriority) *nftables.Chain {
 		return c.AddChain(&nftables.Chain{Table: t, Name: name, Type: kind, Hooknum: &hook, Priority: &prio})
 	}

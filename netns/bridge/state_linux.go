@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/lifepod/lifepod/internal/sys"
 	"github.com/lifepod/lifepod/netns"
@@ -179,10 +180,10 @@ func (s state) wipe() error {
 		os.Mkdir(filepath.Join(s.dir, "pods"), 0o700), os.Mkdir(filepath.Join(s.dir, "ips"), 0o700), remove(s.hostPath()))
 }
 
-func bootID() string {
+var bootID = sync.OnceValue(func() string {
 	b, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	return strings.TrimSpace(string(b))
-}
+})
 
 // readJSON reports whether the file is there. A file that is there and is not
 // JSON is an error.
