@@ -1,0 +1,7 @@
+//go:build !linux
+
+package cri
+
+import "os"
+
+func copyTree(_, _ *os.Root, _ string) error { return unsupported() }
