@@ -30,9 +30,9 @@ func (e Exec) Probe(ctx context.Context) (Outcome, string, error) {
 	timeout := orSecond(e.Timeout)
 	out, code, err := e.Run(ctx, e.Command, timeout)
 	if err != nil {
-		switch {
-		case ctx.Err() != nil:
-			return Unknown, "", ctx.Err()
+		switch over := ended(ctx); {
+		case over != nil:
+			return Unknown, "", over
 		case errors.Is(err, context.DeadlineExceeded):
 			return Failure, fmt.Sprintf("command timed out: %q timed out after %s", strings.Join(e.Command, " "), timeout), nil
 		}

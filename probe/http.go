@@ -58,16 +58,16 @@ func (h HTTP) Probe(ctx context.Context) (Outcome, string, error) {
 	client := &http.Client{Transport: transport, Timeout: orSecond(h.Timeout), CheckRedirect: sameHost}
 	res, err := client.Do(req)
 	if err != nil {
-		if ctx.Err() != nil {
-			return Unknown, "", ctx.Err()
+		if over := ended(ctx); over != nil {
+			return Unknown, "", over
 		}
 		return Failure, err.Error(), nil
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxOutput))
 	if err != nil {
-		if ctx.Err() != nil {
-			return Unknown, "", ctx.Err()
+		if over := ended(ctx); over != nil {
+			return Unknown, "", over
 		}
 		return Failure, "", err
 	}

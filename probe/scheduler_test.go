@@ -143,10 +143,10 @@ func TestAdoptedContainerWaitsForItsGrid(t *testing.T) {
 		time.Sleep(7 * time.Second)
 		s.Set("old", Target{Start: start, Deliver: l.add, Probes: []Probe{
 			{Kind: Liveness, Prober: answers(Success), Period: 5 * time.Second},
-			{Kind: Readiness, Prober: answers(Failure), Period: 5 * time.Second, Initial: Good, FailureThreshold: 1},
+			{Kind: Readiness, Prober: answers(Failure), InitialDelay: time.Second / 4, Period: 5 * time.Second, Initial: Good, FailureThreshold: 1},
 		}})
 		time.Sleep(3500 * time.Millisecond)
-		l.check(t, "10s Liveness success", "10s Readiness failure -> Failure")
+		l.check(t, "10s Liveness success", "10.25s Readiness failure -> Failure")
 	})
 }
 

@@ -23,14 +23,23 @@ func (t TCP) Probe(ctx context.Context) (Outcome, string, error) {
 	d := Dialer()
 	d.Timeout = orSecond(t.Timeout)
 	conn, err := d.DialContext(ctx, "tcp", net.JoinHostPort(t.Host, strconv.Itoa(t.Port)))
-	if ctx.Err() != nil && err != nil {
-		return Unknown, "", ctx.Err()
-	}
 	if err != nil {
+		if over := ended(ctx); over != nil {
+			return Unknown, "", over
+		}
 		return Failure, err.Error(), nil
 	}
 	_ = conn.Close() // it was open: that is the answer
 	return Success, "", nil
+}
+
+// ended is why ctx is over, also in the moment between its deadline, which
+// connections know, and its own end.
+func ended(ctx context.Context) error {
+	if at, ok := ctx.Deadline(); ok && !time.Now().Before(at) {
+		return context.DeadlineExceeded
+	}
+	return ctx.Err()
 }
 
 func orSecond(d time.Duration) time.Duration {

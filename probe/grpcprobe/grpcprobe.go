@@ -46,6 +46,9 @@ func (p Prober) Probe(ctx context.Context) (probe.Outcome, string, error) {
 	within, cancel := context.WithTimeout(ctx, p.Timeout)
 	defer cancel()
 	out, message := p.ask(within)
+	if at, ok := ctx.Deadline(); out == probe.Failure && ok && !time.Now().Before(at) {
+		return probe.Unknown, "", context.DeadlineExceeded
+	}
 	if ctx.Err() != nil {
 		return probe.Unknown, "", ctx.Err()
 	}
