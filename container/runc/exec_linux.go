@@ -1,0 +1,181 @@
+package runc
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/lifepod/lifepod/container"
+	"github.com/lifepod/lifepod/container/runc/internal/wire"
+)
+
+// killWait is how long a call that was cancelled waits for its process to be
+// gone.
+const killWait = 5 * time.Second
+
+// Exec implements container.Runtime. A program that cannot be executed is a
+// *container.StartError with exit code 128. A Stdin that is not an *os.File is
+// read until its end, also after Exec has returned.
+func (r *Runtime) Exec(ctx context.Context, id string, e container.Exec) (int, error) {
+	l, err := r.connect(ctx, false)
+	if err != nil {
+		return 0, err
+	}
+	req := wire.Exec{ID: id, Args: e.Args, Env: e.Env, Cwd: e.Cwd, User: e.User, TTY: e.TTY}
+	if e.TTY {
+		return execTTY(ctx, l, req, e)
+	}
+	var io stdio
+	defer func() { closeFiles(io.ends) }()
+	err = io.input(e.Stdin)
+	if err == nil {
+		err = io.output(e.Stdout)
+	}
+	if err == nil {
+		err = io.output(e.Stderr)
+	}
+	if err != nil {
+		io.sent()
+		return 0, err
+	}
+	k, err := l.call(wire.OpExec, req, io.theirs...)
+	io.sent()
+	if err != nil {
+		return 0, err
+	}
+	defer k.forget()
+	code, err := awaitExit(ctx, k, nil)
+	stop := ctx.Done()
+	if err != nil {
+		stop = closedChannel
+	}
+	io.finish(stop)
+	if err == nil {
+		err = ctx.Err()
+	}
+	return code, err
+}
+
+var closedChannel = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
+
+// awaitExit waits for the exit code, and has begun called when the process runs.
+func awaitExit(ctx context.Context, k *call, begun func(*wire.Message) error) (int, error) {
+	for {
+		m, err := k.wait(ctx)
+		if ctx.Err() != nil && err != nil {
+			cancelled(k)
+			return 0, ctx.Err()
+		}
+		if err != nil {
+			return 0, err
+		}
+		if m.Op == wire.OpProgress {
+			if begun == nil {
+				closeFiles(m.Files)
+				continue
+			}
+			if err := begun(m); err != nil {
+				cancelled(k)
+				return 0, err
+			}
+			continue
+		}
+		closeFiles(m.Files)
+		var x wire.Exit
+		if len(m.Body) > 0 {
+			if err := json.Unmarshal(m.Body, &x); err != nil {
+				return 0, fmt.Errorf("decode the supervisor's answer to exec: %w", err)
+			}
+		}
+		return x.Code, m.Err.Local()
+	}
+}
+
+// cancelled ends the call and waits until it has ended.
+func cancelled(k *call) {
+	k.cancel()
+	ctx, stop := context.WithTimeout(context.Background(), killWait)
+	defer stop()
+	for {
+		m, err := k.wait(ctx)
+		if err != nil {
+			return
+		}
+		closeFiles(m.Files)
+		if m.Op == wire.OpDone {
+			return
+		}
+	}
+}
+
+func execTTY(ctx context.Context, l *link, req wire.Exec, e container.Exec) (int, error) {
+	select {
+	case s, ok := <-e.Resize: // a size that is known already holds from the start
+		if ok {
+			req.Size = &wire.Size{Width: s.Width, Height: s.Height}
+		}
+	default:
+	}
+	k, err := l.call(wire.OpExec, req)
+	if err != nil {
+		return 0, err
+	}
+	defer k.forget()
+	var t *terminal
+	var out sync.WaitGroup
+	done := make(chan struct{})
+	code, err := awaitExit(ctx, k, func(m *wire.Message) error {
+		if len(m.Files) != 1 || t != nil {
+			closeFiles(m.Files)
+			return fmt.Errorf("exec in container %s: no terminal came", req.ID)
+		}
+		var err error
+		if t, err = newTerminal(m.Files[0]); err != nil {
+			return err
+		}
+		t.copy(&out, e, done)
+		return nil
+	})
+	close(done)
+	if t == nil {
+		return code, err
+	}
+	if err != nil { // nobody may be there to end the output
+		_ = t.f.SetDeadline(time.Unix(1, 0))
+	}
+	defer context.AfterFunc(ctx, func() { _ = t.f.SetDeadline(time.Unix(1, 0)) })()
+	out.Wait()
+	t.f.Close()
+	if err == nil {
+		err = ctx.Err()
+	}
+	return code, err
+}
+
+// copy carries bytes and sizes between the caller and the terminal. The output
+// ends with the terminal's last user.
+func (t *terminal) copy(out *sync.WaitGroup, e container.Exec, done <-chan struct{}) {
+	w := e.Stdout
+	if w == nil {
+		w = io.Discard
+	}
+	out.Go(func() { _, _ = io.Copy(w, onlyReader{t.f}) })
+	if e.Stdin != nil {
+		go func() { _, _ = io.Copy(onlyWriter{t.f}, e.Stdin) }() // ends when Stdin does
+	}
+	if e.Resize != nil {
+		out.Go(func() { t.follow(e.Resize, done) })
+	}
+}
+
+// onlyReader and onlyWriter hide methods with which io.Copy would splice.
+type onlyReader struct{ io.Reader }
+
+type onlyWriter struct{ io.Writer }

@@ -1,0 +1,81 @@
+//go:build cgo
+
+package supervisor
+
+import (
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/opencontainers/cgroups"
+	"github.com/opencontainers/cgroups/manager"
+
+	"github.com/lifepod/lifepod/internal/sys"
+)
+
+var effectCgroup = sys.NewEffect("container/supervisor-cgroup")
+
+const unifiedHybrid = "/sys/fs/cgroup/unified"
+
+// joinCgroup moves this process to a cgroup of its own in every hierarchy, so
+// that it does not die with that of the agent that started it.
+func joinCgroup(root string) error {
+	m, err := supervisorCgroup(root)
+	if err != nil {
+		return err
+	}
+	return effectCgroup.Do(func() error {
+		if err := m.Apply(os.Getpid()); err != nil {
+			return fmt.Errorf("join cgroup %s: %w", path.Join(root, "supervisor"), err)
+		}
+		if !hybrid() {
+			return nil
+		}
+		dir := filepath.Join(unifiedHybrid, root, "supervisor")
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return fmt.Errorf("make cgroup: %w", err)
+		}
+		return enter(dir)
+	})
+}
+
+func supervisorCgroup(root string) (cgroups.Manager, error) {
+	return manager.New(&cgroups.Cgroup{Path: path.Join(root, "supervisor"), Resources: &cgroups.Resources{}})
+}
+
+// hybrid tells that beside the v1 hierarchies there is a unified one.
+func hybrid() bool {
+	_, err := os.Stat(filepath.Join(unifiedHybrid, "cgroup.procs"))
+	return err == nil && !cgroups.IsCgroup2UnifiedMode()
+}
+
+func enter(dir string) error {
+	return os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte("0"), 0)
+}
+
+// leaveCgroup moves this process out of its cgroup, and removes that and the
+// root where it is empty.
+func leaveCgroup(root string) {
+	m, err := supervisorCgroup(root)
+	if err != nil {
+		return
+	}
+	dirs := m.GetPaths()
+	if hybrid() {
+		dirs["unified"] = filepath.Join(unifiedHybrid, root, "supervisor")
+	}
+	_ = effectCgroup.Do(func() error {
+		for _, dir := range dirs {
+			base, ok := strings.CutSuffix(dir, path.Join(root, "supervisor"))
+			if !ok || enter(base) != nil || os.Remove(dir) != nil {
+				continue
+			}
+			for up := root; up != "/" && os.Remove(base+up) == nil; {
+				up = path.Dir(up)
+			}
+		}
+		return nil
+	})
+}

@@ -1,0 +1,189 @@
+//go:build cgo
+
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/opencontainers/cgroups/manager"
+	"github.com/opencontainers/runc/libcontainer"
+
+	"github.com/lifepod/lifepod/container"
+	"github.com/lifepod/lifepod/container/runc/internal/crilog"
+	"github.com/lifepod/lifepod/container/runc/internal/pidfd"
+)
+
+// settleTime is how long a new supervisor waits for an agent that knows how a
+// container ended while there was none.
+const settleTime = time.Second
+
+// takeOver takes up what earlier supervisors left: living containers go on,
+// dead ones get an exit, half-made and half-removed ones are removed.
+func (s *Supervisor) takeOver() error {
+	dirs, err := os.ReadDir(s.cfg.Containers())
+	if err != nil {
+		return err
+	}
+	for _, d := range dirs {
+		if !container.ValidID(d.Name()) {
+			continue
+		}
+		if err := s.takeUp(d.Name()); err != nil {
+			return fmt.Errorf("take up container %s: %w", d.Name(), err)
+		}
+	}
+	return nil
+}
+
+func (s *Supervisor) takeUp(id string) error {
+	dir := filepath.Join(s.cfg.Containers(), id)
+	st, err := load(dir)
+	if err != nil || st.spec.Validate() != nil || st.spec.ID != id {
+		// The record is written before anything is made that needs removal.
+		return os.RemoveAll(dir)
+	}
+	c := s.newCtr(st.spec)
+	c.rec = st.rec
+	c.st.CreatedAt, c.st.StartedAt, c.st.Pid = st.rec.CreatedAt, st.rec.StartedAt, st.rec.Pid
+	if err := c.loadRuntime(st); err != nil {
+		return err
+	}
+	s.reserve(c)
+	if st.rec.Phase == phaseCreating || st.rec.Phase == phaseDeleting {
+		c.rec.Phase = phaseDeleting
+		c.adoptForRemoval(st)
+		return c.remove()
+	}
+	if st.exit != nil {
+		c.st = st.exit.apply(c.st)
+		close(c.exited)
+		close(c.told)
+		return nil
+	}
+	if st.rec.StartErr != "" {
+		c.log, err = crilog.Open("")
+		return err
+	}
+	return c.resume(st)
+}
+
+// loadRuntime finds what libcontainer knows of c. It may know nothing.
+func (c *ctr) loadRuntime(st stored) error {
+	lc, err := libcontainer.Load(c.s.libRoot(), c.id)
+	if err == nil {
+		state, err := lc.State()
+		if err != nil {
+			return err
+		}
+		c.lc = lc
+		c.cgroup, err = manager.NewWithPaths(state.Config.Cgroups, state.CgroupPaths)
+		return err
+	}
+	config, err := c.s.toConfig(c.id, st.spec.OCI)
+	if err != nil {
+		return nil // it was refused then too: nothing was made
+	}
+	c.cgroup, err = manager.New(config.Cgroups)
+	return err
+}
+
+// adoptForRemoval finds the process of a container that is to be removed.
+func (c *ctr) adoptForRemoval(st stored) {
+	c.log, _ = crilog.Open("")
+	if st.exit != nil {
+		close(c.exited)
+		close(c.told)
+		return
+	}
+	c.killAll() // its cgroup was made for it alone
+}
+
+// resume goes on with a container that lived when it was last heard of.
+func (c *ctr) resume(st stored) error {
+	var err error
+	if c.log, err = crilog.Open(st.spec.Log); err != nil {
+		c.s.warn("open log of "+c.id+" again: its output is dropped", err)
+		if c.log, err = crilog.Open(""); err != nil {
+			return err
+		}
+	}
+	if !c.isTTY() {
+		if err := c.io.outputs(c.dir, c.log); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if st.spec.Stdin && !st.spec.StdinOnce {
+			c.io.openStdin(c.dir)
+		}
+	}
+	c.killExecs()
+	if st.rec.Boot == c.s.boot {
+		c.pidfd, err = pidfd.Open(st.rec.Pid, st.rec.StartTime)
+	}
+	if st.rec.Boot != c.s.boot || err != nil {
+		c.pidfd, c.pending = -1, true
+		c.s.wg.Go(func() {
+			select {
+			case <-c.exited:
+			case <-time.After(settleTime):
+				c.settle(nil, 0)
+			}
+		})
+		return nil
+	}
+	return c.resumeLiving()
+}
+
+// resumeLiving goes on with a process that lives. A start that was under way is
+// brought to its end.
+func (c *ctr) resumeLiving() error {
+	stat, err := pidfd.ReadStat(c.rec.Pid)
+	unstarted := err == nil && stat.Name == pidfd.UnstartedName
+	if unstarted && c.rec.Phase == phaseStarting {
+		c.attempted = true
+		c.s.wg.Go(func() {
+			c.op.Lock()
+			defer c.op.Unlock()
+			if err := c.startProgram(); err != nil {
+				c.s.warn("finish the start of "+c.id, err)
+			}
+		})
+	}
+	if !unstarted {
+		c.st.Status = container.Running
+		if c.rec.StartedAt.IsZero() { // it was started, and its start not noted
+			c.st.StartedAt = time.Now()
+			if err := c.save(func(r *record) { r.Phase, r.StartedAt = phaseRunning, c.st.StartedAt }); err != nil {
+				return err
+			}
+		}
+		if err := c.watchOutput(); err != nil {
+			return err
+		}
+	}
+	return c.watchProcess()
+}
+
+// settle gives a container that ended unseen its exit: from a pidfd that was
+// opened while it lived, or unknown without one. Others are left alone.
+func (c *ctr) settle(fd *int, pid int) {
+	c.mu.Lock()
+	rec, pending := c.rec, c.pending
+	if !pending || fd != nil && pid != rec.Pid {
+		c.mu.Unlock()
+		return
+	}
+	c.pending = false
+	c.mu.Unlock()
+	x := exitRecord{FinishedAt: time.Now(), ExitCode: container.UnknownExitCode, Unknown: true}
+	if fd != nil {
+		if status, err := pidfd.Ended(*fd, rec.Pid, rec.StartTime); err == nil {
+			x.ExitCode, x.Unknown = pidfd.Code(status), false
+		}
+	}
+	c.finish(x, false)
+}

@@ -1,0 +1,191 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Conn sends and receives messages. Send may be called concurrently, Receive by
+// one goroutine.
+type Conn struct {
+	c    *net.UnixConn
+	send sync.Mutex
+	oob  []byte
+}
+
+// NewConn speaks over c, which it owns from now on.
+func NewConn(c *net.UnixConn) *Conn {
+	return &Conn{c: c, oob: make([]byte, unix.CmsgSpace(4*(MaxFiles+1)))}
+}
+
+// Close ends the connection; a Receive that waits returns. Closing twice is nil.
+func (c *Conn) Close() error {
+	if err := c.c.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
+// PeerUID is the user of the process at the other end when it connected.
+func (c *Conn) PeerUID() (uint32, error) {
+	raw, err := c.c.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var cred *unix.Ucred
+	if cerr := raw.Control(func(fd uintptr) {
+		cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	}); cerr != nil {
+		return 0, cerr
+	}
+	if err != nil {
+		return 0, fmt.Errorf("ask for the peer's user: %w", err)
+	}
+	return cred.Uid, nil
+}
+
+// Send sends m. The files stay the caller's.
+func (c *Conn) Send(m *Message) error {
+	frame, err := encode(m)
+	if err != nil {
+		return err
+	}
+	var oob []byte
+	if len(m.Files) > 0 {
+		fds := make([]int, len(m.Files))
+		for i, f := range m.Files {
+			fds[i] = rawFd(f)
+		}
+		oob = unix.UnixRights(fds...)
+	}
+	c.send.Lock()
+	defer c.send.Unlock()
+	if err := c.c.SetWriteDeadline(time.Now().Add(FrameTimeout)); err != nil {
+		return err
+	}
+	n, _, err := c.c.WriteMsgUnix(frame, oob, nil)
+	if err == nil && n < len(frame) {
+		_, err = c.c.Write(frame[n:])
+	}
+	return err
+}
+
+// rawFd is f's descriptor without making it blocking, as f.Fd would.
+func rawFd(f *os.File) int {
+	n := -1
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return -1
+	}
+	_ = raw.Control(func(fd uintptr) { n = int(fd) })
+	return n
+}
+
+// Receive waits for the next message, without limit until its first byte is
+// there. The message's files are the caller's.
+func (c *Conn) Receive() (*Message, error) {
+	if err := c.c.SetReadDeadline(time.Time{}); err != nil {
+		return nil, err
+	}
+	var files []*os.File
+	m, err := c.receive(&files)
+	if err != nil {
+		closeAll(files)
+		return nil, err
+	}
+	return m, nil
+}
+
+func (c *Conn) receive(files *[]*os.File) (*Message, error) {
+	header := make([]byte, headerSize)
+	n, err := c.read(header, files)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.c.SetReadDeadline(time.Now().Add(FrameTimeout)); err != nil {
+		return nil, err
+	}
+	if err := c.fill(header[n:], files); err != nil {
+		return nil, err
+	}
+	size, count, err := parseHeader(header)
+	if err != nil {
+		return nil, err
+	}
+	body := make([]byte, size)
+	if err := c.fill(body, files); err != nil {
+		return nil, err
+	}
+	if len(*files) != count {
+		return nil, fmt.Errorf("a frame promised %d descriptors and brought %d", count, len(*files))
+	}
+	m, err := Decode(body)
+	if err != nil {
+		return nil, err
+	}
+	m.Files = *files
+	return m, nil
+}
+
+func (c *Conn) fill(b []byte, files *[]*os.File) error {
+	for len(b) > 0 {
+		n, err := c.read(b, files)
+		if err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
+func (c *Conn) read(b []byte, files *[]*os.File) (int, error) {
+	n, oobn, flags, _, err := c.c.ReadMsgUnix(b, c.oob)
+	if err != nil {
+		return 0, err
+	}
+	if oobn > 0 {
+		got, err := parseRights(c.oob[:oobn])
+		*files = append(*files, got...)
+		if err != nil {
+			return 0, err
+		}
+	}
+	if flags&unix.MSG_CTRUNC != 0 || len(*files) > MaxFiles {
+		return 0, errors.New("too many descriptors in one frame")
+	}
+	if n == 0 {
+		return 0, net.ErrClosed
+	}
+	return n, nil
+}
+
+func parseRights(oob []byte) ([]*os.File, error) {
+	msgs, err := unix.ParseSocketControlMessage(oob)
+	if err != nil {
+		return nil, fmt.Errorf("parse control message: %w", err)
+	}
+	var files []*os.File
+	for i := range msgs {
+		fds, err := unix.ParseUnixRights(&msgs[i])
+		if err != nil {
+			continue // credentials, say: not asked for, without effect
+		}
+		for _, fd := range fds {
+			unix.CloseOnExec(fd)
+			files = append(files, os.NewFile(uintptr(fd), "received"))
+		}
+	}
+	return files, nil
+}
+
+func closeAll(files []*os.File) {
+	for _, f := range files {
+		f.Close()
+	}
+}
