@@ -39,7 +39,9 @@ func (s *Store) Pull(ctx context.Context, ref string, a Auth) (image.Image, erro
 }
 
 // Get finds an image by tag, digest or ID.
-func (s *Store) Get(ctx context.Context, ref string) (image.Image, error) { return s.store.Get(ctx, ref) }
+func (s *Store) Get(ctx context.Context, ref string) (image.Image, error) {
+	return s.store.Get(ctx, ref)
+}
 
 // List lists all images.
 func (s *Store) List(ctx context.Context) ([]image.Image, error) { return s.store.List(ctx) }
