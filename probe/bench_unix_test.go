@@ -5,8 +5,11 @@ package probe_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"os"
+	"os/exec"
 	"slices"
 	"sync"
 	"syscall"
@@ -82,37 +85,98 @@ func BenchmarkScheduler10000(b *testing.B) {
 	many(b, 10_000, func(int) probe.Prober { return ok })
 }
 
-// 10,000 tcp probes a second; both ends of every connection count.
-func BenchmarkTCP10000(b *testing.B) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
+const serverEnv = "PROBE_BENCH_SERVER"
+
+// TestMain lets the benchmarks run this binary as their targets, so that only
+// the probing side's processor time counts.
+func TestMain(m *testing.M) {
+	if kind := os.Getenv(serverEnv); kind != "" {
+		targets(kind)
+		return
 	}
-	defer l.Close()
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			c.Close()
-		}
-	}()
-	many(b, 10_000, func(int) probe.Prober {
-		return probe.TCP{Host: "127.0.0.1", Port: l.Addr().(*net.TCPAddr).Port}
-	})
+	os.Exit(m.Run())
 }
 
-// 10,000 http probes a second; the server runs in the same process and counts.
-func BenchmarkHTTP10000(b *testing.B) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// targets listens on a hundred ports and prints them; it ends with its stdin.
+func targets(kind string) {
+	for range 100 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			panic(err)
+		}
+		fmt.Println(l.Addr().(*net.TCPAddr).Port)
+		if kind == "http" {
+			srv := &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), ReadHeaderTimeout: time.Second}
+			go srv.Serve(l)
+			continue
+		}
+		go accept(l)
+	}
+	_, _ = io.Copy(io.Discard, os.Stdin)
+}
+
+func accept(l net.Listener) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		c.Close()
+	}
+}
+
+func serve(b *testing.B, kind string) (port func(i int) int) {
+	b.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), serverEnv+"="+kind)
+	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		b.Fatal(err)
 	}
-	srv := &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), ReadHeaderTimeout: time.Second}
-	go srv.Serve(l)
-	defer srv.Close()
-	many(b, 10_000, func(int) probe.Prober {
-		return probe.HTTP{Host: "127.0.0.1", Port: l.Addr().(*net.TCPAddr).Port, Path: "/"}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		stdin.Close()
+		_ = cmd.Wait()
 	})
+	ports := make([]int, 100)
+	for i := range ports {
+		if _, err := fmt.Fscan(stdout, &ports[i]); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return func(i int) int { return ports[i%len(ports)] }
+}
+
+// 10,000 tcp probes a second to a hundred targets.
+func BenchmarkTCP10000(b *testing.B) {
+	port := serve(b, "tcp")
+	many(b, 10_000, func(i int) probe.Prober { return probe.TCP{Host: "127.0.0.1", Port: port(i)} })
+}
+
+// 10,000 http probes a second to a hundred targets.
+func BenchmarkHTTP10000(b *testing.B) {
+	port := serve(b, "http")
+	many(b, 10_000, func(i int) probe.Prober { return probe.HTTP{Host: "127.0.0.1", Port: port(i), Path: "/"} })
+}
+
+func one(b *testing.B, p probe.Prober) {
+	used := cpu()
+	for b.Loop() {
+		if out, msg, err := p.Probe(b.Context()); out != probe.Success {
+			b.Fatal(out, msg, err)
+		}
+	}
+	b.ReportMetric(float64((cpu()-used).Microseconds())/float64(b.N), "cpu-us/op")
+}
+
+func BenchmarkTCP(b *testing.B) { one(b, probe.TCP{Host: "127.0.0.1", Port: serve(b, "tcp")(0)}) }
+
+func BenchmarkHTTP(b *testing.B) {
+	one(b, probe.HTTP{Host: "127.0.0.1", Port: serve(b, "http")(0), Path: "/"})
 }
