@@ -181,6 +181,9 @@ type FitError struct {
 // Error is as kube-scheduler says it: "0/5 nodes are available: 2 Insufficient
 // cpu, 3 node(s) were unschedulable."
 func (e *FitError) Error() string {
+	if e.Nodes == 0 {
+		return "no nodes available to schedule pods"
+	}
 	msg := fmt.Sprintf("0/%d nodes are available:", e.Nodes)
 	if len(e.All) > 0 {
 		return msg + " " + strings.Join(e.All, ", ") + "."
