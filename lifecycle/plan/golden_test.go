@@ -66,7 +66,7 @@ func checkGolden(t *testing.T, g goldenPod) {
 	if phase != g.Phase {
 		t.Errorf("%s: phase %s, want %s", g.ID, phase, g.Phase)
 	}
-	all := slices.Concat(inits, regular)
+	all := append(append([]corev1.ContainerStatus{}, inits...), regular...)
 	got := []corev1.PodCondition{
 		plan.InitializedCondition(g.Pod, &corev1.PodStatus{}, all, phase),
 		plan.ReadyCondition(g.Pod, g.Pod.Status.Conditions, all, phase),

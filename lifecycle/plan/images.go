@@ -90,19 +90,15 @@ type reasoned struct {
 
 func (r reasoned) Reason() string { return r.reason }
 
-// showPullBackoff turns a failed pull into ImagePullBackOff, one plan after the
-// failure itself was shown.
-func (s *state) showPullBackoff(c *corev1.Container, f StartFailure) {
-	s.pullBackoff(c, f)
-	s.again = true
-}
-
+// pullBackoff shows ImagePullBackOff, with the next status: this one still shows
+// the failure itself.
 func (s *state) pullBackoff(c *corev1.Container, f StartFailure) {
 	f.Reason, f.Message = policy.ReasonBackOff, policy.BackOffMessage(c.Image)
 	if cause := s.mem.Pull[c.Image].Cause; cause != "" {
 		f.Message += ": " + cause
 	}
 	put(&s.mem.Failures, c.Name, f)
+	s.again = true
 	s.tell("BackOff", c.Name, policy.BackOffMessage(c.Image))
 	s.warn("Failed", c.Name, "Error: "+policy.ReasonBackOff)
 }

@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 
 	podutil "github.com/lifepod/lifepod/pod"
@@ -40,12 +42,14 @@ func (s *state) startedUp(c Container) bool {
 // and alone.
 func (s *state) probes(status corev1.PodStatus) []ProbeSpec {
 	var out []ProbeSpec
-	if s.mem.Stage == Terminated || s.mem.Final {
+	if s.mem.Stage == Terminated {
 		return nil
 	}
+	statuses := slices.Concat(status.InitContainerStatuses, status.ContainerStatuses)
 	for c, kind := range podutil.Containers(&s.pod.Spec, podutil.Main) {
 		inst := s.latest(c.Name)
-		if inst == nil || inst.State != Running || kind == podutil.Init && !podutil.IsSidecar(c) {
+		st := podutil.Status(statuses, c.Name)
+		if inst == nil || st.State.Running == nil || st.ContainerID != inst.statusID() || kind == podutil.Init && !podutil.IsSidecar(c) {
 			continue
 		}
 		add := func(k ProbeKind, p *corev1.Probe) {
@@ -55,7 +59,7 @@ func (s *state) probes(status corev1.PodStatus) []ProbeSpec {
 		}
 		_, ending := s.mem.Kills[inst.ID]
 		ending = ending || s.mem.Stage != Syncing
-		if c.StartupProbe != nil && !s.startedUp(*inst) {
+		if !*st.Started {
 			if !ending {
 				add(Startup, c.StartupProbe)
 			}

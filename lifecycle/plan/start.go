@@ -78,7 +78,7 @@ func (s *state) waits(c *corev1.Container) bool {
 	}
 	s.wake(f.Until)
 	if pullReasons[f.Reason] {
-		s.showPullBackoff(c, f)
+		s.pullBackoff(c, f)
 	}
 	return true
 }
@@ -146,5 +146,6 @@ func (s *state) abort() {
 	s.cancel(busy)
 	if !s.busy(busy) {
 		s.mem.Starting = nil
+		s.again = s.again || st.ContainerID != ""
 	}
 }

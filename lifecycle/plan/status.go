@@ -48,7 +48,7 @@ func (s *state) makeStatus() corev1.PodStatus {
 	}
 	st.NominatedNodeName, st.ResourceClaimStatuses = s.pod.Status.NominatedNodeName, s.pod.Status.DeepCopy().ResourceClaimStatuses
 	if s.mem.Stage == Syncing && isTerminal(s.mem.Phase) {
-		s.mem.Stage = Terminating
+		s.mem.Stage, s.again = Terminating, true
 	}
 	s.publishPhase(&st)
 	if s.given() && len(s.in.InFlight) == 0 {
@@ -108,7 +108,11 @@ func (s *state) setConditions(st *corev1.PodStatus) {
 	st.Conditions = append(st.Conditions, ReadyCondition(s.pod, st.Conditions, all, s.mem.Phase),
 		ContainersReadyCondition(s.pod, all, s.mem.Phase), newCondition(s.pod, corev1.PodScheduled, true, "", ""))
 	if podutil.MayRestartAll(&s.pod.Spec) {
-		st.Conditions = append(st.Conditions, s.restartingAllCondition(s.mem.Phase))
+		c := s.restartingAllCondition(s.mem.Phase)
+		// What is shown of the containers depends on what was said before.
+		was := podutil.Condition(s.old(), c.Type)
+		s.again = s.again || was != nil && was.Status != c.Status
+		st.Conditions = append(st.Conditions, c)
 	}
 }
 

@@ -47,6 +47,12 @@ func (s *state) containerStatuses() (inits, regular, ephemeral []corev1.Containe
 	return inits, regular, ephemeral
 }
 
+// supersedes says that the status tells the end of an instance that is gone and
+// was newer than the newest that is left.
+func supersedes(old *corev1.ContainerStatus, inst Container) bool {
+	return old != nil && old.State.Running == nil && old.ContainerID != inst.statusID() && old.RestartCount > int32(inst.Attempt)
+}
+
 func (s *state) shouldRestartAllMain() bool {
 	return podutil.MayRestartAll(&s.pod.Spec) && s.shouldRestartAll()
 }
@@ -55,13 +61,20 @@ func (s *state) containerStatus(c *corev1.Container, kind podutil.Kind, restarti
 	old := s.oldStatus(c.Name)
 	insts := s.seen(c.Name)
 	var st corev1.ContainerStatus
-	if len(insts) == 0 {
+	switch {
+	case len(insts) == 0:
 		st = s.withoutInstance(c, old, restartingAll)
-	} else {
+	case supersedes(old, insts[0]):
+		st = *old.DeepCopy()
+	default:
 		st = s.fromInstance(c, insts[0], old)
 		if len(insts) > 1 {
 			st.LastTerminationState = stateOf(insts[1])
 		}
+	}
+	if end := st.LastTerminationState.Terminated; s.mem.Stage != Syncing && st.State.Waiting != nil && end != nil && end.ContainerID == st.ContainerID && st.ContainerID != "" {
+		// It waited for a restart that will not come: its end is its state.
+		st.State = corev1.ContainerState{Terminated: end}
 	}
 	st.VolumeMounts = s.volumeMounts(c)
 	s.waiting(c, kind, insts, &st)
@@ -88,7 +101,7 @@ func (s *state) withoutInstance(c *corev1.Container, old *corev1.ContainerStatus
 		st.State.Waiting = &corev1.ContainerStateWaiting{Reason: restartingAllReason, Message: message}
 		st.LastTerminationState.Terminated = &corev1.ContainerStateTerminated{Reason: restartingAllReason, Message: message, ExitCode: 137}
 		st.RestartCount++
-	case old.State.Terminated != nil:
+	case old.State.Terminated != nil, old.State.Waiting != nil && old.ContainerID != "", restartingAll && old.State.Waiting != nil && old.State.Waiting.Reason == restartingAllReason:
 		return *old.DeepCopy()
 	case old.State.Running != nil && st.LastTerminationState.Terminated == nil:
 		st.LastTerminationState.Terminated = unknownEnd("The container could not be located when the pod was deleted.  The container used to be Running")
@@ -143,7 +156,9 @@ func (s *state) waiting(c *corev1.Container, kind podutil.Kind, insts []Containe
 		switch {
 		case len(insts) > 0 && insts[0].State == Exited && insts[0].ExitCode == 0:
 			return
-		case len(insts) == 0 && s.anyRegular() && !podutil.IsSidecar(c) && st.State.Waiting != nil:
+		case len(insts) == 0 && st.State.Waiting != nil && st.State.Waiting.Reason == restartingAllReason:
+			return
+		case len(insts) == 0 && s.regularActive() && !podutil.IsSidecar(c) && st.State.Waiting != nil:
 			st.State = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "Completed",
 				Message: "Unable to get init container status from container runtime and pod has been initialized, treat it as exited normally"}}
 			return
