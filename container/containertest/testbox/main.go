@@ -113,7 +113,7 @@ func childAlloc() {
 // trap exits with 3 when it gets SIGTERM, and says so.
 func trap([]string) {
 	c := make(chan os.Signal, 1)
-	signal.Notify(c, syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGHUP)
+	signal.Notify(c, syscall.SIGTERM, syscall.SIGHUP)
 	fmt.Println("ready")
 	for s := range c {
 		fmt.Println("got", s)

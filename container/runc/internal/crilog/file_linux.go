@@ -27,7 +27,7 @@ type File struct {
 
 	mu      sync.Mutex
 	f       *os.File
-	busy    bool // a write is under way that nobody waits for any more
+	writing *attempt // the write under way
 	dropped uint64
 	untold  uint64 // of the dropped, those that no entry in the log tells of yet
 	cause   error
@@ -108,7 +108,7 @@ func (l *File) Dropped() uint64 {
 func (l *File) Failing() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.busy || l.untold > 0
+	return l.stuck() || l.untold > 0
 }
 
 // Reopen goes on with the file that is at the log's path now.
@@ -121,24 +121,33 @@ func (l *File) Reopen() error {
 		return err
 	}
 	l.mu.Lock()
-	old, busy := l.f, l.busy
-	l.f = f
-	l.mu.Unlock()
-	if old != nil && !busy { // a busy one is closed by its writer
-		old.Close()
-	}
-	return nil
+	defer l.mu.Unlock()
+	return l.replace(f)
 }
 
 // Close closes the file. Closing twice is nil.
 func (l *File) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.f == nil || l.busy {
-		l.f = nil
+	return l.replace(nil)
+}
+
+// replace puts f in the place of the open file. A file that is being written is
+// closed by its writer. l.mu is held.
+func (l *File) replace(f *os.File) error {
+	old := l.f
+	l.f = f
+	if w := l.writing; w != nil && w.f == old {
+		if w.abandoned {
+			l.writing = nil // what hangs there does not concern the new file
+		}
 		return nil
 	}
-	err := l.f.Close()
-	l.f = nil
-	return err
+	if old == nil {
+		return nil
+	}
+	return old.Close()
 }
+
+// stuck tells that a write hangs. l.mu is held.
+func (l *File) stuck() bool { return l.writing != nil && l.writing.abandoned }

@@ -7,38 +7,43 @@ import (
 	"time"
 )
 
+// attempt is one write, with its retries. Its fields are guarded by File.mu.
+type attempt struct {
+	f         *os.File
+	abandoned bool // nobody waits for it any more
+	finished  bool
+	failed    bool
+}
+
 // Write appends buf, which holds n entries. It returns when they are written or
 // given up. It tells whether buf may be used again: a write that hangs keeps it.
 func (l *File) Write(buf []byte, n int) (reusable bool) {
+	if l.path == "" {
+		return true
+	}
 	l.mu.Lock()
-	f, busy, failing := l.f, l.busy, l.untold > 0
+	able, failing := l.f != nil && !l.stuck(), l.untold > 0
 	l.mu.Unlock()
-	switch {
-	case l.path == "":
-		return true
-	case busy || f == nil:
-		l.drop(n, nil)
-		return true
-	case failing && !l.tell(f):
+	if !able || failing && !l.tell() {
 		l.drop(n, nil)
 		return true
 	}
-	reusable, _ = l.attempt(f, buf, n, MaxWait)
+	reusable, _ = l.try(buf, n, MaxWait)
 	return reusable
 }
 
 // Probe writes the entry about lost ones if there are any and it can be done.
 func (l *File) Probe() {
 	l.mu.Lock()
-	f, try := l.f, l.f != nil && !l.busy && l.untold > 0
+	able := l.f != nil && !l.stuck() && l.untold > 0
 	l.mu.Unlock()
-	if try {
-		l.tell(f)
+	if able {
+		l.tell()
 	}
 }
 
 // tell writes the entry that tells how many were lost, without patience.
-func (l *File) tell(f *os.File) bool {
+func (l *File) tell() bool {
 	l.mu.Lock()
 	n, cause := l.untold, l.cause
 	l.mu.Unlock()
@@ -47,7 +52,7 @@ func (l *File) tell(f *os.File) bool {
 	}
 	text := fmt.Sprintf("lifepod: %d lines of output were dropped because the log could not be written: %v\n", n, cause)
 	entry, _, _ := Format(nil, "stderr", time.Now(), []byte(text), false, len(text))
-	if _, ok := l.attempt(f, entry, 0, 0); !ok {
+	if _, ok := l.try(entry, 0, 0); !ok {
 		return false
 	}
 	l.mu.Lock()
@@ -65,27 +70,24 @@ func (l *File) drop(n int, cause error) {
 	}
 }
 
-// attempt writes buf, again and again for at most patience, and counts its n
-// entries as lost if that fails. A write that hangs goes on alone: buf is its
-// own then.
-func (l *File) attempt(f *os.File, buf []byte, n int, patience time.Duration) (reusable, ok bool) {
+// try writes buf, again and again for at most patience, and counts its n entries
+// as lost if that fails. A write that hangs goes on alone: buf is its own then.
+func (l *File) try(buf []byte, n int, patience time.Duration) (reusable, ok bool) {
+	l.mu.Lock()
+	a := &attempt{f: l.f}
+	l.writing = a
+	l.mu.Unlock()
 	done := make(chan struct{})
-	finished, failed := false, false // guarded by l.mu
 	go func() {
 		defer close(done)
-		lost, err := writeFor(f, buf, n, patience)
+		lost, err := n, os.ErrClosed
+		if a.f != nil {
+			lost, err = writeFor(a.f, buf, n, patience)
+		}
 		if err != nil {
 			l.drop(lost, err)
 		}
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		finished, failed = true, err != nil
-		if l.busy { // nobody waits any more
-			l.busy = false
-			if l.f != f {
-				f.Close()
-			}
-		}
+		l.finish(a, err)
 	}()
 	timer := time.NewTimer(MaxWait + 100*time.Millisecond)
 	defer timer.Stop()
@@ -95,8 +97,20 @@ func (l *File) attempt(f *os.File, buf []byte, n int, patience time.Duration) (r
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.busy = !finished
-	return finished, finished && !failed
+	a.abandoned = !a.finished
+	return a.finished, a.finished && !a.failed
+}
+
+func (l *File) finish(a *attempt, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	a.finished, a.failed, a.abandoned = true, err != nil, false
+	if l.writing == a {
+		l.writing = nil
+	}
+	if l.f != a.f && a.f != nil {
+		a.f.Close()
+	}
 }
 
 // writeFor writes buf to f whole lines at a time, and returns how many of its n

@@ -1,0 +1,139 @@
+//go:build linux
+
+package runc_test
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"github.com/lifepod/lifepod/container/containertest"
+	"github.com/lifepod/lifepod/container/runc"
+	"github.com/lifepod/lifepod/internal/testutil"
+)
+
+// place is one root with a root file system, and a supervisor that goes soon.
+type place struct {
+	t      testing.TB
+	dir    string
+	rootfs string
+	opts   runc.Options
+}
+
+// newPlace checks at the test's end that nothing is left of it.
+func newPlace(t testing.TB) *place {
+	testutil.RequireRoot(t)
+	dir, err := os.MkdirTemp("", "lp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testutil.CheckLeaks(t, testutil.Scope{Dirs: []string{dir}, Names: []string{"lifepod-" + runc.RootID(dir)}})
+	p := &place{t: t, dir: dir, rootfs: filepath.Join(dir, "rootfs"), opts: runc.Options{
+		Root: dir, Run: filepath.Join(dir, "run"), SupervisorIdle: 50 * time.Millisecond,
+	}}
+	t.Cleanup(func() {
+		p.awaitEnd()
+		os.RemoveAll(dir)
+	})
+	if err := os.Chmod(dir, 0o711); err != nil {
+		t.Fatal(err)
+	}
+	containertest.Rootfs(t, p.rootfs)
+	return p
+}
+
+// awaitEnd waits until no supervisor lives.
+func (p *place) awaitEnd() {
+	p.t.Helper()
+	f, err := os.Open(filepath.Join(p.opts.Run, "supervisor.alive"))
+	if errors.Is(err, os.ErrNotExist) {
+		return
+	}
+	if err != nil {
+		p.t.Error(err)
+		return
+	}
+	defer f.Close()
+	for end := time.Now().Add(20 * time.Second); unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil; {
+		if time.Now().After(end) {
+			p.t.Error("the supervisor does not end")
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func (p *place) open() *runc.Runtime {
+	p.t.Helper()
+	r, err := runc.Open(p.opts)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() {
+		if err := r.Close(); err != nil {
+			p.t.Error(err)
+		}
+	})
+	return r
+}
+
+func (p *place) oci(id string, args ...string) *specs.Spec {
+	return containertest.OCI(p.rootfs, "/lifepod-"+runc.RootID(p.dir)+"/"+id, args...)
+}
+
+func (p *place) env() containertest.Env {
+	return containertest.Env{Runtime: p.open(), Dir: p.dir, OCI: p.oci}
+}
+
+// The tests' own binary is the supervisor here.
+func TestSuiteReexecuted(t *testing.T) {
+	containertest.Run(t, func(t *testing.T) containertest.Env { return newPlace(t).env() })
+}
+
+var prebuiltDir string
+
+// prebuilt builds the supervisor once.
+var prebuilt = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "lifepod-supervisor-")
+	if err != nil {
+		return "", err
+	}
+	prebuiltDir = dir
+	file := filepath.Join(dir, "lifepod-supervisor")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", file, "github.com/lifepod/lifepod/cmd/lifepod-supervisor")
+	cmd.Stderr = os.Stderr
+	return file, cmd.Run()
+})
+
+// usePrebuilt has p's supervisor be the program of cmd/lifepod-supervisor.
+func (p *place) usePrebuilt() {
+	p.t.Helper()
+	file, err := prebuilt()
+	if err != nil {
+		p.t.Fatalf("build lifepod-supervisor: %v", err)
+	}
+	p.opts.Supervisor = file
+}
+
+func TestSuitePrebuilt(t *testing.T) {
+	containertest.Run(t, func(t *testing.T) containertest.Env {
+		p := newPlace(t)
+		p.usePrebuilt()
+		return p.env()
+	})
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if prebuiltDir != "" {
+		os.RemoveAll(prebuiltDir)
+	}
+	os.Exit(code)
+}
