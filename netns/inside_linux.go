@@ -58,6 +58,10 @@ func setSysctl(name, value string, kinds Kinds) error {
 	return nil
 }
 
+// LoopbackUp brings lo up in the network namespace at path. [Create] has done so
+// for its own.
+func LoopbackUp(path string) error { return Do(path, loopbackUp) }
+
 // loopbackUp raises lo in the thread's namespace by ioctl, which spares this
 // package a netlink library.
 func loopbackUp() error {

@@ -22,7 +22,8 @@ type Network interface {
 	Teardown(ctx context.Context, a Attachment) error
 	// Check says whether a is still joined as Setup left it.
 	Check(ctx context.Context, a Attachment) error
-	// Ready says why a Setup could not succeed now; nil if it could.
+	// Ready says why a Setup could not succeed now, for reasons that concern every
+	// pod; nil if it could. That a pod finds no free address is told by Setup.
 	Ready(ctx context.Context) error
 }
 
@@ -40,6 +41,9 @@ type Attachment struct {
 	Ports []PortMapping
 	// Bandwidth limits, nil for none.
 	Bandwidth *Bandwidth
+	// IPs are addresses that the pod must get; none leaves the choice to the
+	// network. A network that cannot honour them fails Setup.
+	IPs []netip.Prefix
 	// CgroupPath, Annotations and DNS are handed to networks that ask for them.
 	CgroupPath  string
 	Annotations map[string]string

@@ -32,3 +32,6 @@ func Valid(path string) error { return unsupported("look at " + path) }
 
 // Open opens the network namespace at path; only on Linux.
 func Open(path string) (*os.File, error) { return nil, unsupported("open " + path) }
+
+// LoopbackUp brings lo up in the network namespace at path; only on Linux.
+func LoopbackUp(path string) error { return unsupported("bring lo up in " + path) }

@@ -91,6 +91,9 @@ func checkAttachment(a netns.Attachment) (netns.Attachment, error) {
 	if !interfaceNm.MatchString(a.IfName) || a.IfName == "lo" {
 		errs = append(errs, fmt.Errorf("interface name %q: use letters, digits, '.', '_' and '-', at most 15, not lo", a.IfName))
 	}
+	if len(a.IPs) > 0 {
+		errs = append(errs, fmt.Errorf("addresses %v: the built-in bridge chooses addresses itself; leave IPs empty or use a CNI network", a.IPs))
+	}
 	var ports []netns.PortMapping
 	for _, p := range a.Ports {
 		if p.HostPort == 0 {

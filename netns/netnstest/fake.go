@@ -55,6 +55,9 @@ func (f *Fake) Setup(ctx context.Context, a netns.Attachment) (netns.Result, err
 	if a.ID == "" || a.Path == "" {
 		return netns.Result{}, fmt.Errorf("set up the network of %q: an attachment has an ID and a Path", a.ID)
 	}
+	if len(a.IPs) > 0 {
+		return netns.Result{}, fmt.Errorf("set up the network of %s: the fake chooses addresses itself", a.ID)
+	}
 	if err := f.portsFree(a); err != nil {
 		return netns.Result{}, err
 	}
