@@ -2,12 +2,12 @@ package image
 
 import "strings"
 
-// escape writes a directory for overlayfs' list of lower directories.
+// escape writes a directory as overlayfs and mount(8) want it in their options.
 func escape(dir string) string {
-	return strings.NewReplacer(`\`, `\\`, `:`, `\:`).Replace(dir)
+	return strings.NewReplacer(`\`, `\\`, `:`, `\:`, `,`, `\,`).Replace(dir)
 }
 
-// splitLowers takes that list apart again.
+// splitLowers takes overlayfs' list of lower directories apart.
 func splitLowers(list string) []string {
 	var dirs []string
 	var b strings.Builder

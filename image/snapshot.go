@@ -192,7 +192,7 @@ func (s *Store) mounts(key string, r snapshotRecord) []Mount {
 	if r.ReadOnly {
 		o = append(o, "ro")
 	} else {
-		o = append(o, "upperdir="+filepath.Join(top, "fs"), "workdir="+filepath.Join(top, "work"))
+		o = append(o, "upperdir="+escape(filepath.Join(top, "fs")), "workdir="+escape(filepath.Join(top, "work")))
 	}
 	return []Mount{{Type: "overlay", Source: "overlay", Options: o}}
 }

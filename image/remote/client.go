@@ -51,6 +51,9 @@ type Repository struct {
 // "docker.io" meaning Docker Hub. With plain, http and wrong certificates are
 // allowed. Nothing is sent yet.
 func (c *Client) Repository(domain, path string, auth Auth, plain bool) *Repository {
+	if m, ok := c.opts.Mirrors[domain]; ok {
+		domain = m
+	}
 	return &Repository{c, domain, path, auth, plain}
 }
 

@@ -28,6 +28,9 @@ type Options struct {
 	// Transport carries the requests. Nil means a clone of
 	// http.DefaultTransport, which honours HTTPS_PROXY and the system's CAs.
 	Transport http.RoundTripper
+	// Mirrors says where a registry is really reached, by the domain that image
+	// names have: {"registry.example": "127.0.0.1:5000"}.
+	Mirrors map[string]string
 	// Stall is how long a request may go on without a byte. Zero means 5 min.
 	Stall time.Duration
 	// Retries bounds how often a request is tried again after a broken

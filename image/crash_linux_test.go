@@ -1,0 +1,246 @@
+package image_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/lifepod/lifepod/image"
+	"github.com/lifepod/lifepod/image/imagetest"
+	"github.com/lifepod/lifepod/internal/sys"
+	"golang.org/x/sys/unix"
+)
+
+// TestHelperPull is the process that is killed: it pulls, prepares, removes,
+// and begins anew.
+func TestHelperPull(t *testing.T) {
+	root, name, ok := strings.Cut(os.Getenv("IMAGE_TEST_PULL"), "|")
+	if !ok {
+		t.Skip("it is a helper of other tests")
+	}
+	for i := 0; ; i++ {
+		s, err := image.Open(root, image.Options{NoSync: true})
+		if err != nil {
+			fmt.Println(err)
+			os.Exit(3)
+		}
+		img, err := s.Pull(context.Background(), name, image.PullOptions{})
+		if err == nil {
+			_, err = s.Prepare(context.Background(), "k", img.ID)
+		}
+		if err == nil {
+			err = s.RemoveSnapshot(context.Background(), "k")
+		}
+		if err == nil {
+			err = s.Remove(context.Background(), name)
+		}
+		if err = errors.Join(err, s.Close()); err != nil {
+			fmt.Println(err)
+			os.Exit(4)
+		}
+		if os.Getenv(sys.FailpointEnv) != "" {
+			os.Exit(0)
+		}
+	}
+}
+
+func helper(root, name string, env ...string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0], "-test.run=^TestHelperPull$")
+	cmd.Env = append(append(os.Environ(), "IMAGE_TEST_PULL="+root+"|"+name), env...)
+	cmd.Dir = "/"
+	return cmd
+}
+
+// recovered opens the store after a crash: the image can be pulled and mounted,
+// Check finds nothing, and once it is removed nothing is left.
+func recovered(t *testing.T, root, name string, img imagetest.Image) {
+	t.Helper()
+	s, err := image.Open(root, image.Options{NoSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if bad, err := s.Check(t.Context()); err != nil || len(bad) > 0 {
+		t.Fatalf("check after the crash: %v, %v", bad, err)
+	}
+	got, err := s.Pull(t.Context(), name, image.PullOptions{})
+	if err != nil || len(got.ChainIDs) != len(img.Layers) {
+		t.Fatalf("pull after the crash: %v", err)
+	}
+	if err := s.RemoveSnapshot(t.Context(), "k"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Remove(t.Context(), name); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{"content/blobs", "snapshots"} {
+		_ = filepath.WalkDir(filepath.Join(root, dir), func(p string, d fs.DirEntry, err error) error {
+			if err == nil && !d.IsDir() || strings.Count(p, "layers/") == 1 {
+				t.Errorf("left after all: %s", p)
+			}
+			return err
+		})
+	}
+}
+
+func rounds(normal int) int {
+	if n, err := strconv.Atoi(os.Getenv("LIFEPOD_KILL_ROUNDS")); err == nil {
+		return n
+	}
+	if testing.Short() {
+		return 5
+	}
+	return normal
+}
+
+// SIGKILL at any moment. LIFEPOD_KILL_ROUNDS sets the number of rounds.
+func TestKill(t *testing.T) {
+	s, reg, host := open(t, image.Options{})
+	img := imagetest.Random(1, 4, 200<<10)
+	if _, err := reg.Add("a:1", img); err != nil {
+		t.Fatal(err)
+	}
+	name := host + "/a:1"
+	for i := range rounds(50) {
+		cmd := helper(s.Root(), name)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Duration(20+rand.IntN(150)) * time.Millisecond)
+		_ = cmd.Process.Kill()
+		if err := cmd.Wait(); err == nil || err.Error() != "signal: killed" {
+			t.Fatalf("round %d: the helper ended with %v", i, err)
+		}
+		recovered(t, s.Root(), name, img)
+		if t.Failed() {
+			t.Fatalf("in round %d", i)
+		}
+	}
+}
+
+// SIGKILL before and after every effect of a pull, at its first and second time.
+func TestFailpoints(t *testing.T) {
+	s, reg, host := open(t, image.Options{})
+	img := imagetest.Random(1, 2, 2000)
+	if _, err := reg.Add("a:1", img); err != nil {
+		t.Fatal(err)
+	}
+	name, killed := host+"/a:1", 0
+	for _, e := range sys.Effects() {
+		if !strings.HasPrefix(e, "image/") && e != "sys/rename" {
+			continue
+		}
+		for _, when := range []string{"before", "after"} {
+			for n := 1; n <= 6; n++ {
+				out, err := helper(s.Root(), name, fmt.Sprintf("%s=%s:%s:kill:%d", sys.FailpointEnv, e, when, n)).CombinedOutput()
+				if err == nil {
+					break // it has no n-th time
+				}
+				if err.Error() != "signal: killed" {
+					t.Fatalf("%s %s %d: %v: %s", e, when, n, err, out)
+				}
+				killed++
+				recovered(t, s.Root(), name, img)
+			}
+		}
+	}
+	t.Logf("killed at %d points", killed)
+	if killed < 16 {
+		t.Errorf("only %d points were reached", killed)
+	}
+}
+
+// tmpfs mounts a filesystem of size bytes for a test.
+func tmpfs(t *testing.T, size int) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d", size)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+// A disk that is full at any point of the pull: the error says so, the store
+// opens again and the pull completes once there is space.
+func TestFullDisk(t *testing.T) {
+	_, reg, host := open(t, image.Options{})
+	img := imagetest.Random(1, 3, 300<<10)
+	if _, err := reg.Add("a:1", img); err != nil {
+		t.Fatal(err)
+	}
+	full := 0
+	for size := 160 << 10; size < 4<<20; size += 96 << 10 {
+		dir := tmpfs(t, size)
+		s, err := image.Open(dir, image.Options{NoSync: true})
+		if err != nil {
+			if !errors.Is(err, syscall.ENOSPC) {
+				t.Fatal(err)
+			}
+			continue
+		}
+		_, err = s.Pull(t.Context(), host+"/a:1", image.PullOptions{})
+		if err == nil {
+			s.Close()
+			break
+		}
+		full++
+		if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "free space") {
+			t.Errorf("with %d bytes: %v", size, err)
+		}
+		if err := unix.Mount("tmpfs", dir, "tmpfs", unix.MS_REMOUNT, "size=16m"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Pull(t.Context(), host+"/a:1", image.PullOptions{}); err != nil {
+			t.Errorf("with space again: %v", err)
+		}
+		if bad, err := s.Check(t.Context()); err != nil || len(bad) > 0 {
+			t.Errorf("check: %v, %v", bad, err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if full < 5 {
+		t.Errorf("the disk was full only %d times", full)
+	}
+}
+
+// Content that a commit never called synced does not outlive a loss of power.
+func TestAfterBoot(t *testing.T) {
+	s, reg, host := open(t, image.Options{})
+	img := pull(t, s, reg, host, "a:1", imagetest.Random(1, 2, 100))
+	stray := filepath.Join(s.Root(), "snapshots/layers", strings.Repeat("0", 64))
+	blob := filepath.Join(s.Root(), "content/blobs/sha256", strings.Repeat("0", 64))
+	if err := errors.Join(os.Mkdir(stray, 0o755), os.WriteFile(blob, nil, 0o600), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(s.Root(), "boot"), []byte("another"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := image.Open(s.Root(), image.Options{NoSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	for _, p := range []string{stray, blob} {
+		if _, err := os.Lstat(p); err == nil {
+			t.Errorf("%s is still there", p)
+		}
+	}
+	mount(t, s, "k", img, false)
+}
