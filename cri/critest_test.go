@@ -23,9 +23,13 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	dir := t.TempDir()
+	return newWorldIn(filepath.Join(dir, "root"), filepath.Join(dir, "run"))
+}
+
+func newWorldIn(root, run string) *world {
 	w := &world{rt: &fakeRuntime{}, images: newFakeImages(), net: &fakeNet{}, ns: &fakeNS{}, cgroups: &fakeCgroups{}, machine: &fakeMachine{boot: "boot-1"}}
 	w.o = Options{
-		Root: filepath.Join(dir, "root"), Run: filepath.Join(dir, "run"), Images: w.images, Roots: w.images, Runtime: w.rt, Network: w.net,
+		Root: root, Run: run, Images: w.images, Roots: w.images, Runtime: w.rt, Network: w.net,
 		Namespaces: w.ns, Cgroups: w.cgroups, machine: w.machine,
 	}
 	return w
