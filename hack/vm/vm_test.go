@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestSplit(t *testing.T) {
+	programs, flags := split([]string{"./a", "b.test", "-test.v", "-test.run", "X"})
+	if !slices.Equal(programs, []string{"./a", "b.test"}) || !slices.Equal(flags, []string{"-test.v", "-test.run", "X"}) {
+		t.Error(programs, flags)
+	}
+	if programs, flags = split(nil); len(programs)+len(flags) != 0 {
+		t.Error(programs, flags)
+	}
+}
+
+// The script that the machine runs, run here with other ports.
+func TestTestScript(t *testing.T) {
+	if _, err := os.Stat("/proc/uptime"); err != nil {
+		t.Skip("the script reads /proc/uptime")
+	}
+	t.Setenv("LIFEPOD_X", "it's")
+	dir := t.TempDir()
+	script := testScript("true", []test{{"good", "echo", dir}, {"bad", "false", dir}}, []string{"-a", "b'c"})
+	script = strings.ReplaceAll(script, "/run/vm/", dir+"/") + "echo $LIFEPOD_X; pwd\n"
+	if out, err := exec.Command("sh", "-c", script).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if b, _ := os.ReadFile(filepath.Join(dir, "out")); string(b) != "-a b'c\nit's\n"+dir+"\n" {
+		t.Errorf("output %q", b)
+	}
+	err := report(t.Context(), dir, []test{{name: "good"}, {name: "bad"}}, nil, "")
+	if !errors.Is(err, errFailed) {
+		t.Error(err)
+	}
+}
+
+func TestReport(t *testing.T) {
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	tests := []test{{name: "a"}, {name: "b"}}
+	for name, c := range map[string]struct {
+		status string
+		ctx    context.Context
+		want   string
+	}{
+		"all passed":  {"0 0 1.5 2.5\n1 0 2.5 3\n", t.Context(), ""},
+		"one failed":  {"0 1 1.5 2.5\n1 0 2.5 3\n", t.Context(), "tests failed"},
+		"crashed":     {"0 0 1.5 2.5\n", t.Context(), "the machine ended in b:\nlast words"},
+		"out of time": {"0 0 1.5 2.5\n", ended, "out of time in b:\nlast words"},
+		"forged":      {"1 0 1.5 2.5\n", t.Context(), "the machine reported"},
+		"never began": {"-", t.Context(), "the machine did not start"},
+	} {
+		dir := t.TempDir()
+		if c.status != "-" {
+			if err := os.WriteFile(filepath.Join(dir, "status"), []byte(c.status), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		err := report(c.ctx, dir, tests, nil, "last words")
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
+}
