@@ -52,7 +52,7 @@ func Open(o Options) (*Manager, error) {
 	}
 	for _, h := range m.all {
 		if h.unified {
-			b, err := os.ReadFile(filepath.Join(m.existing(h), "cgroup.controllers"))
+			b, err := os.ReadFile(filepath.Join(m.offering(h), "cgroup.controllers"))
 			if err != nil {
 				return nil, fmt.Errorf("ask %s for its controllers: %w", h.dir, err)
 			}
@@ -76,12 +76,25 @@ func (m *Manager) existing(h *hierarchy) string {
 	return h.dir
 }
 
+// offering is the highest v2 cgroup above the root that can be told to offer its
+// controllers to those below it; what is not offered yet, Ensure asks for.
+func (m *Manager) offering(h *hierarchy) string {
+	at := "/"
+	for _, part := range append([]string{""}, strings.Split(m.root, "/")...) {
+		at = path.Join(at, part)
+		if unix.Access(filepath.Join(h.path(at), "cgroup.subtree_control"), unix.W_OK) == nil {
+			return h.path(at)
+		}
+	}
+	return m.existing(h)
+}
+
 // complete checks the controllers and rights, and chooses the hierarchies in
 // which cgroups are made: those with a controller of use, and the unified one,
 // which can kill and has pressure figures.
 func (m *Manager) complete() error {
 	for _, c := range needed {
-		if c == "cpuacct" && m.Unified() {
+		if c == "cpuacct" && m.unified("cpu") {
 			continue // part of cpu there
 		}
 		if m.find(c) == nil {
@@ -125,7 +138,7 @@ func (m *Manager) hint(controller string) string {
 	}
 	for _, h := range m.all {
 		if h.unified {
-			return fmt.Sprintf("%s does not offer it; the cgroup above must delegate it (cgroup.subtree_control), or the kernel must have it (boot with cgroup_enable=%s)", m.existing(h), controller)
+			return fmt.Sprintf("%s does not offer it; the cgroup above must delegate it (cgroup.subtree_control), or the kernel must have it (boot with cgroup_enable=%s)", m.offering(h), controller)
 		}
 	}
 	return "the kernel does not have it"
