@@ -73,16 +73,16 @@ func NewScheduler(o Options) *Scheduler {
 }
 
 // Set makes the probes of container id those of t. Probes of a kind that was
-// there go on with their counts and their grid; others begin or end. After
-// Close it does nothing.
+// there go on with their counts and their grid; others begin or end, and
+// readiness that is added later begins at once. After Close it does nothing.
 func (s *Scheduler) Set(id string, t Target) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return
 	}
-	old := s.targets[id]
-	if old == nil {
+	old, known := s.targets[id]
+	if !known {
 		old = &target{id: id, entries: map[Kind]*entry{}}
 		s.targets[id] = old
 	}
@@ -102,7 +102,7 @@ func (s *Scheduler) Set(id string, t Target) {
 			delete(old.entries, k)
 		}
 	}
-	s.plan(old, time.Now(), false)
+	s.plan(old, time.Now(), known)
 	s.arm()
 }
 
@@ -245,7 +245,8 @@ func (s *Scheduler) settle(e *entry, began time.Time) {
 	s.arm()
 }
 
-// plan queues every probe of t that may run and is not queued yet.
+// plan queues every probe of t that may run and is not queued yet; opened says
+// that something just made way for those that begin.
 func (s *Scheduler) plan(t *target, now time.Time, opened bool) {
 	gated := t.gated()
 	for k, e := range t.entries {

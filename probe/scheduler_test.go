@@ -176,6 +176,20 @@ func TestSetKeepsCountsAndDropsKinds(t *testing.T) {
 	})
 }
 
+func TestReadinessAddedLaterIsAskedAtOnce(t *testing.T) {
+	bubble(t, Options{}, func(t *testing.T, s *Scheduler, l *log) {
+		start := time.Now()
+		startup := Probe{Kind: Startup, Prober: answers(Success), Period: time.Minute}
+		s.Set("a", Target{Start: start, Deliver: l.add, Probes: []Probe{startup}})
+		time.Sleep(32 * time.Second)
+		s.Set("a", Target{Start: start, Deliver: l.add, Probes: []Probe{
+			{Kind: Liveness, Prober: answers(Success)}, {Kind: Readiness, Prober: answers(Success)},
+		}})
+		time.Sleep(9 * time.Second)
+		l.check(t, "0s Startup success -> Success", "32s Readiness success -> Success", "40s Liveness success")
+	})
+}
+
 func TestRemoveCancelsWhatRuns(t *testing.T) {
 	bubble(t, Options{}, func(t *testing.T, s *Scheduler, l *log) {
 		ended := make(chan error, 1)

@@ -214,3 +214,15 @@ func fsGroup(p *corev1.Pod) *int64 {
 	}
 	return nil
 }
+
+// Content is what a configMap, secret, downwardAPI or projected volume holds;
+// ok is false for other volumes.
+func Content(ctx context.Context, m Mount) (files map[string]atomicwriter.File, ok bool, err error) {
+	for _, c := range []content{configMapPlugin, secretPlugin, downwardPlugin, projectedPlugin} {
+		if c.supports(m.Volume) {
+			files, err = c.data(ctx, m)
+			return files, true, err
+		}
+	}
+	return nil, false, nil
+}

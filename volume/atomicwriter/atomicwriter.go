@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/lifepod/lifepod/internal/sys"
@@ -177,8 +178,12 @@ func compare(dir, old string, files map[string]File) (stale []string, differ boo
 }
 
 func holds(path string, data []byte) (bool, error) {
-	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || err == nil && !info.Mode().IsRegular() {
 		return false, nil
+	}
+	if err != nil {
+		return false, err
 	}
 	have, err := os.ReadFile(path)
 	if err != nil {
