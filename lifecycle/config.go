@@ -18,12 +18,12 @@ import (
 )
 
 // sandboxConfig is the message that a sandbox is made from.
-func (w *worker) sandboxConfig(attempt uint32) (*runtimeapi.PodSandboxConfig, error) {
+func (w *worker) sandboxConfig(attempt uint32, tell bool) (*runtimeapi.PodSandboxConfig, error) {
 	in := podspec.SandboxInput{
 		Pod: w.pod, Attempt: attempt, LogRoot: w.r.LogDir, ClusterDomain: w.r.node.ClusterDomain,
 	}
 	var err error
-	if in.DNS, err = w.dns(); err != nil {
+	if in.DNS, err = w.dns(tell); err != nil {
 		return nil, err
 	}
 	if w.r.Cgroups != nil {

@@ -25,7 +25,7 @@ func (w *worker) checkImage(ctx context.Context, a plan.CheckImage) plan.Result 
 // pullImage pulls with each of the pod's credentials in turn, without any at
 // last, until one works.
 func (w *worker) pullImage(ctx context.Context, a plan.PullImage) plan.Result {
-	cfg, err := w.sandboxConfig(0)
+	cfg, err := w.sandboxConfig(0, false)
 	if err != nil {
 		return plan.Result{Err: failure(policy.ReasonPull, err)}
 	}

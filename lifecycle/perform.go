@@ -93,7 +93,7 @@ func callFailure(reason string, err error) *plan.Failure {
 }
 
 func (w *worker) createSandbox(ctx context.Context, a plan.CreateSandbox) plan.Result {
-	cfg, err := w.sandboxConfig(a.Attempt)
+	cfg, err := w.sandboxConfig(a.Attempt, true)
 	if err != nil {
 		return plan.Result{Err: failure("", err)}
 	}

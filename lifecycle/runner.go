@@ -129,12 +129,22 @@ func (r *Runner) Delete(uid types.UID, grace *time.Duration) error {
 	if w == nil {
 		return nil
 	}
+	return r.End(uid, NewDeletion(w.pod, time.Now(), grace))
+}
+
+// End is Delete with a request that was made earlier, perhaps by another
+// process.
+func (r *Runner) End(uid types.UID, d plan.Deletion) error {
+	w := r.worker(uid)
+	if w == nil {
+		return nil
+	}
 	w.mu.Lock()
-	d := NewDeletion(w.pod, w.deletion, time.Now(), grace)
-	changed := w.deletion == nil || *w.deletion != d
+	old := w.deletion
+	d = Shorter(old, d)
 	w.deletion = &d
 	w.mu.Unlock()
-	if !changed {
+	if old != nil && old.At.Equal(d.At) && old.Grace == d.Grace {
 		return nil
 	}
 	w.poke()
@@ -144,21 +154,25 @@ func (r *Runner) Delete(uid types.UID, grace *time.Duration) error {
 	return nil
 }
 
-// NewDeletion is the request to delete pod now, after an earlier one (or nil):
-// the first one's time, and the shorter grace.
-func NewDeletion(pod *corev1.Pod, old *plan.Deletion, now time.Time, grace *time.Duration) plan.Deletion {
+// NewDeletion is the request to delete pod now; a nil grace is the pod's own.
+func NewDeletion(pod *corev1.Pod, now time.Time, grace *time.Duration) plan.Deletion {
 	g := 30 * time.Second
 	if s := pod.Spec.TerminationGracePeriodSeconds; s != nil {
 		g = time.Duration(*s) * time.Second
 	}
 	if grace != nil {
-		g = max(*grace, 0)
+		g = *grace
 	}
+	return plan.Deletion{At: now, Grace: max(g, 0)}
+}
+
+// Shorter joins a request with an earlier one (or nil): the earlier one's time,
+// and the end that comes first.
+func Shorter(old *plan.Deletion, d plan.Deletion) plan.Deletion {
 	if old == nil {
-		return plan.Deletion{At: now, Grace: g}
+		return d
 	}
-	// The new grace counts from now, the stored one from the first request.
-	return plan.Deletion{At: old.At, Grace: min(old.Grace, now.Sub(old.At)+g)}
+	return plan.Deletion{At: old.At, Grace: min(old.Grace, d.At.Add(d.Grace).Sub(old.At))}
 }
 
 // Evict ends the pod as Failed without deleting it.

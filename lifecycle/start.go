@@ -34,7 +34,7 @@ func (w *worker) startContainer(ctx context.Context, a plan.StartContainer) plan
 	if err != nil {
 		return plan.Result{Err: failure(reasonConfig, err)}
 	}
-	box, err := w.sandboxConfig(w.sandboxAttempt(a.SandboxID))
+	box, err := w.sandboxConfig(w.sandboxAttempt(a.SandboxID), false)
 	if err != nil {
 		return plan.Result{Err: failure(reasonConfig, err)}
 	}

@@ -1,0 +1,117 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+
+	"github.com/lifepod/lifepod/cgroups"
+	"github.com/lifepod/lifepod/container"
+	"github.com/lifepod/lifepod/container/runc"
+	_ "github.com/lifepod/lifepod/container/runc/reexec" // the program is its own supervisor where none is prebuilt
+	"github.com/lifepod/lifepod/cri"
+	"github.com/lifepod/lifepod/image"
+	"github.com/lifepod/lifepod/lifecycle"
+	"github.com/lifepod/lifepod/lifecycle/podcgroup"
+	"github.com/lifepod/lifepod/netns"
+	"github.com/lifepod/lifepod/netns/bridge"
+	"github.com/lifepod/lifepod/volume"
+)
+
+// blocks are what a node is made of.
+type blocks struct {
+	name       string // of the runtime
+	runtime    lifecycle.Runtime
+	images     lifecycle.Images
+	store      *image.Store // nil with another CRI
+	containers container.Runtime
+	volumes    *volume.Manager
+	cgroups    *cgroups.Manager
+	cgroup     podcgroup.Options
+
+	closers []func() error // in the order in which they were opened
+}
+
+// open makes the blocks, the node's own where the options name none.
+func (b *blocks) open(n *Node) error {
+	b.volumes = volume.New(volume.Options{
+		Allocatable: n.node.Allocatable, Protected: []string{n.o.Root, n.o.Run}, Plugins: n.o.VolumePlugins,
+	})
+	var err error
+	if b.cgroups, err = cgroups.Open(cgroups.Options{Root: n.o.CgroupRoot}); err != nil {
+		return err
+	}
+	b.cgroup = podcgroup.Options{
+		Root: n.o.CgroupRoot, Cgroup2: b.cgroups.Unified(),
+		MemoryCapacity: n.node.Capacity.Memory().Value(), MemoryAllocatable: n.node.Allocatable.Memory().Value(),
+	}
+	if c := n.o.CRI; c != nil {
+		b.name, b.runtime, b.images = c.Name, c.Runtime, c.Images
+		return nil
+	}
+	return b.openRuntime(n)
+}
+
+// openRuntime makes lifepod's own CRI runtime of image, netns, cgroups and
+// container.
+func (b *blocks) openRuntime(n *Node) error {
+	var err error
+	if b.store, err = image.Open(n.o.Root, n.o.Images); err != nil {
+		return err
+	}
+	b.closers = append(b.closers, b.store.Close)
+	network, err := b.network(n)
+	if err != nil {
+		return err
+	}
+	if b.containers = n.o.Containers; b.containers == nil {
+		rt, err := runc.Open(runc.Options{
+			Root: n.o.Root, Run: n.o.Run, CgroupRoot: n.o.CgroupRoot, Supervisor: n.o.Supervisor, Log: n.o.Log,
+		})
+		if err != nil {
+			return err
+		}
+		b.closers = append(b.closers, rt.Close)
+		b.containers = rt
+	}
+	adapter := cri.NewStore(b.store, n.o.Pull)
+	rt, err := cri.New(context.Background(), cri.Options{
+		Root: n.o.Root, Run: n.o.Run, Images: adapter, Roots: adapter, Runtime: b.containers, Network: network,
+		Cgroups: b.cgroups, CgroupRoot: n.o.CgroupRoot, Log: n.o.Log,
+	})
+	if err != nil {
+		return err
+	}
+	b.closers = append(b.closers, func() error { return rt.Close(context.Background()) })
+	b.name, b.runtime, b.images = "lifepod", rt, rt
+	return nil
+}
+
+func (b *blocks) network(n *Node) (netns.Network, error) {
+	if n.o.Network != nil {
+		return n.o.Network, nil
+	}
+	nw, err := bridge.New(bridge.Options{ID: n.id, Dir: filepath.Join(n.o.Run, "net"), Pools: n.o.Pools})
+	if err != nil {
+		return nil, err
+	}
+	b.closers = append(b.closers, nw.Close)
+	return nw, nil
+}
+
+// podCgroups is a nil interface where there are none.
+func (b *blocks) podCgroups() lifecycle.PodCgroups {
+	if b.cgroups == nil {
+		return nil
+	}
+	return b.cgroups
+}
+
+func (b *blocks) close() error {
+	var err error
+	for i := len(b.closers) - 1; i >= 0; i-- {
+		err = errors.Join(err, b.closers[i]())
+	}
+	b.closers = nil
+	return err
+}

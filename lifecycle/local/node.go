@@ -1,0 +1,128 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/lifepod/lifepod/lifecycle"
+	"github.com/lifepod/lifepod/store/memory"
+	"github.com/lifepod/lifepod/store/typed"
+)
+
+// Node is one machine with its pods under one root. Its methods are safe for
+// concurrent use, and several processes may have the same root open: each pod is
+// driven by one of them at a time.
+type Node struct {
+	o    Options
+	id   string
+	name string
+
+	blocks blocks
+	client typed.Client
+	node   lifecycle.Node
+
+	mu     sync.Mutex
+	runner *lifecycle.Runner // made when the first pod is driven
+	pods   map[types.UID]*driven
+	closed bool
+}
+
+// ErrClosed is returned by a Node after Close.
+var ErrClosed = errors.New("node is closed")
+
+// Open opens a root and makes it if it is not there. It drives nothing: pods that
+// are there go on as they are until [Node.Agent] or [Node.Stop].
+func Open(o Options) (*Node, error) {
+	id, err := o.complete()
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{o: o, id: id, name: o.NodeName, pods: map[types.UID]*driven{}}
+	if err := os.MkdirAll(n.podsDir(), 0o711); err != nil {
+		return nil, err
+	}
+	n.client = &typed.Server{Store: &memory.Store{}}
+	if err := n.describeMachine(); err != nil {
+		return nil, fmt.Errorf("open root %s: %w", o.Root, err)
+	}
+	if err := n.register(context.Background()); err != nil {
+		return nil, fmt.Errorf("open root %s: %w", o.Root, err)
+	}
+	if err := n.blocks.open(n); err != nil {
+		return nil, errors.Join(fmt.Errorf("open root %s: %w", o.Root, err), n.blocks.close())
+	}
+	return n, nil
+}
+
+// Close stops driving. Containers go on; who opens the root next and drives its
+// pods finds all that happened meanwhile.
+func (n *Node) Close() error {
+	n.mu.Lock()
+	runner := n.runner
+	n.closed = true
+	n.mu.Unlock()
+	var err error
+	if runner != nil {
+		err = runner.Close()
+	}
+	n.mu.Lock()
+	for _, d := range n.pods {
+		d.release()
+	}
+	n.mu.Unlock()
+	return errors.Join(err, n.blocks.close())
+}
+
+// drive returns the runner, and makes it the first time.
+func (n *Node) drive() (*lifecycle.Runner, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.closed {
+		return nil, ErrClosed
+	}
+	if n.runner != nil {
+		return n.runner, nil
+	}
+	o := lifecycle.Options{
+		Runtime: n.blocks.runtime, Images: n.blocks.images, RuntimeName: n.blocks.name,
+		Volumes: n.blocks.volumes, Objects: objects{n.client}, Cgroups: n.blocks.podCgroups(), Cgroup: n.blocks.cgroup,
+		Dir: n.podsDir(), LogDir: filepath.Join(n.o.Root, "log", "pods"), Node: n.node,
+		OnStatus: n.onStatus, OnEvent: n.onEvent, Hooks: n.o.Hooks, Tracer: collector{n: n}, Log: n.o.Log,
+	}
+	var err error
+	n.runner, err = lifecycle.New(o)
+	return n.runner, err
+}
+
+func (n *Node) podsDir() string { return filepath.Join(n.o.Root, "pods") }
+
+func (n *Node) podDir(uid types.UID) string { return filepath.Join(n.podsDir(), string(uid)) }
+
+// driven is what this process keeps of a pod that it drives.
+type driven struct {
+	pod      *corev1.Pod
+	lock     *os.File
+	began    time.Time // of Run; zero for a pod that was adopted
+	allRan   time.Time
+	ready    bool
+	statuses feed[corev1.PodStatus]
+	events   feed[corev1.Event]
+	timeline timeline
+}
+
+func (d *driven) release() {
+	d.statuses.close()
+	d.events.close()
+	if d.lock != nil {
+		_ = d.lock.Close()
+		d.lock = nil
+	}
+}

@@ -1,0 +1,119 @@
+package local
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lifepod/lifepod/admission"
+	"github.com/lifepod/lifepod/container"
+	"github.com/lifepod/lifepod/image"
+	"github.com/lifepod/lifepod/lifecycle"
+	"github.com/lifepod/lifepod/netns"
+	"github.com/lifepod/lifepod/volume"
+)
+
+// DefaultRoot is the root of Options that name none.
+const DefaultRoot = "/var/lib/lifepod"
+
+// Options choose the root and replace blocks. The zero value is a node with the
+// default blocks under /var/lib/lifepod.
+type Options struct {
+	// Root holds images, pods and logs. Empty means DefaultRoot.
+	Root string
+	// Run holds what dies with the boot; it should lie on a tmpfs. Empty means
+	// /run/lifepod for the default root, /run/lifepod-ID for others.
+	Run string
+	// CgroupRoot is the cgroup of everything. Empty means /lifepod-ID.
+	CgroupRoot string
+	// NodeName is what pods see as their node. Empty means the host's name.
+	NodeName string
+	// Pools are the address ranges for pods. Empty means the bridge's own.
+	Pools []netip.Prefix
+	// Supervisor is the path of a prebuilt lifepod-supervisor. Empty means one
+	// beside this program, else this program itself.
+	Supervisor string
+	// Images configures the image store, Pull each pull but for its credentials.
+	Images image.Options
+	Pull   image.PullOptions
+
+	// Network, Containers and CRI replace blocks; nil means the built-in bridge,
+	// libcontainer under a supervisor, and lifepod's own CRI runtime. With a CRI,
+	// the image store, Network and Containers are not used.
+	Network    netns.Network
+	Containers container.Runtime
+	CRI        *CRI
+	// Admission are plugins that run before validation, VolumePlugins further
+	// volume types, Hooks wrap every action.
+	Admission     []admission.Plugin
+	VolumePlugins []volume.Plugin
+	Hooks         []lifecycle.Hook
+	// ClusterDNS and ClusterDomain are for pods with dnsPolicy ClusterFirst;
+	// without servers they get the host's resolver.
+	ClusterDNS    []string
+	ClusterDomain string
+	// Labels and Taints of the node, for pods that choose.
+	Labels map[string]string
+	Taints []corev1.Taint
+	// Log gets what no caller can be told. The zero value discards it.
+	Log logr.Logger
+}
+
+// CRI is a runtime that is reached some other way: containerd through
+// k8s.io/cri-client, a fake.
+type CRI struct {
+	// Name is the scheme of container ids: "containerd".
+	Name    string
+	Runtime lifecycle.Runtime
+	Images  lifecycle.Images
+}
+
+// rootID is the 8 characters that tell one root's cgroups, links and tables from
+// another's.
+func rootID(root string) string {
+	sum := sha256.Sum256([]byte(root))
+	return hex.EncodeToString(sum[:4])
+}
+
+// complete makes the root, and fills in what was left out.
+func (o *Options) complete() (id string, err error) {
+	if o.Root == "" {
+		o.Root = DefaultRoot
+	}
+	if o.Root, err = filepath.Abs(o.Root); err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(o.Root, 0o711); err != nil {
+		return "", fmt.Errorf("open root %s: %w; choose a directory that you may write to", o.Root, err)
+	}
+	if o.Root, err = filepath.EvalSymlinks(o.Root); err != nil {
+		return "", err
+	}
+	id = rootID(o.Root)
+	if o.Run == "" {
+		if o.Run = "/run/lifepod"; o.Root != DefaultRoot {
+			o.Run += "-" + id
+		}
+	}
+	if o.Run, err = filepath.Abs(o.Run); err != nil {
+		return "", err
+	}
+	if o.CgroupRoot == "" {
+		o.CgroupRoot = "/lifepod-" + id
+	}
+	if o.NodeName == "" {
+		if o.NodeName, err = os.Hostname(); err != nil {
+			return "", err
+		}
+	}
+	if o.Log.GetSink() == nil {
+		o.Log = logr.Discard()
+	}
+	return id, nil
+}
