@@ -133,11 +133,7 @@ func (s *state) timeout(k Kill) time.Duration {
 // allows; it is stopped again with what is left.
 func (s *state) shorten(key Key, id string, k Kill) {
 	would := k.StopAt.Add(k.Timeout)
-	should := k.Since.Add(k.Grace)
-	if earliest := s.now.Add(minStop); should.Before(earliest) {
-		should = earliest
-	}
-	if would.Sub(should) >= minStop {
+	if would.After(k.Since.Add(k.Grace+minStop)) && s.now.Add(s.timeout(k)).Before(would) {
 		s.cancel(key)
 	}
 	s.mem.Kills[id] = k

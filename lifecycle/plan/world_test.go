@@ -33,6 +33,7 @@ type world struct {
 	flips      []flip
 	serial     int
 	calm       bool // nothing fails any more
+	instant    bool // nothing takes time but what a script says
 	lastPlan   plan.Plan
 
 	check *checker
@@ -78,7 +79,7 @@ func newWorld(seed uint64, pod *corev1.Pod) *world {
 func (w *world) chance(percent int) bool { return !w.calm && w.rng.IntN(100) < percent }
 
 func (w *world) upTo(d time.Duration) time.Duration {
-	if d <= 0 {
+	if d <= 0 || w.instant {
 		return 0
 	}
 	return time.Duration(w.rng.Int64N(int64(d)))
@@ -187,6 +188,8 @@ func (w *world) crash() {
 	w.jobs, w.finished, w.probes, w.flips = nil, nil, nil, nil
 	w.verdicts = map[string]plan.ProbeVerdict{}
 	w.mem = reload(w.mem)
+	// A stop that was lost is asked for again, with the least there is.
+	w.check.crashes++
 }
 
 // setProbes starts and stops probes, and draws what they will find.
