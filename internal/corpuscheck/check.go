@@ -15,32 +15,32 @@ import (
 
 // A check answers one line of a file as lifepod would, in the line's own words:
 // the keys it computes, as plain values. A check that needs the lines before
-// keeps state; each file gets a new one.
+// keeps state; each file gets a new one, which is done with at the file's end.
 type check func(line []byte) (got map[string]any, err error)
 
 // kind is one sort of line. A nil check means that lifepod has no code for it.
 type kind struct {
-	newCheck func() check
+	newCheck func() (c check, done func())
 	// given are keys of the line that are questions, not answers.
 	given []string
 }
 
 // plain is for a check without state.
-func plain(c check) func() check { return func() check { return c } }
+func plain(c check) func() (check, func()) { return func() (check, func()) { return c, func() {} } }
 
 // kinds says what can be checked. Lines with a field "kind" are looked up as
 // file/kind.
 var kinds = map[string]kind{
 	"qos":                  {plain(checkQOS), []string{"id", "in", "valid"}},
-	"phase":                {nil, nil},
+	"phase":                {plain(checkPhase), []string{"id", "pod", "podIsTerminal", "podHasInitialized"}},
 	"vectors/expand":       {plain(checkExpand), []string{"kind", "in"}},
 	"vectors/cpu":          {plain(checkCPU), []string{"kind", "in"}},
 	"vectors/quantity":     {plain(checkQuantity), []string{"kind", "in"}},
 	"vectors/cgroupName":   {plain(checkCgroupName), []string{"kind", "in"}},
-	"vectors/backoff":      {nil, nil},
-	"vectors/atomicWriter": {nil, nil},
+	"vectors/backoff":      {plain(checkBackoff), []string{"kind", "in"}},
+	"vectors/atomicWriter": {newAtomicWriter, []string{"kind", "in"}},
 	"pods":                 {nil, nil}, // what default and validate are made of
-	"default":              {nil, nil},
+	"default":              {plain(checkDefault), []string{"id", "in"}},
 	"validate":             {nil, nil},
 	"psa":                  {nil, nil},
 	"admit":                {nil, nil},
@@ -105,6 +105,7 @@ func checkFile(path string) ([]*result, error) {
 		}
 	}
 	c := &fileCheck{name: filepath.Base(path), checks: map[string]check{}}
+	defer c.close()
 	lines := bufio.NewReader(r)
 	for n := 1; ; n++ {
 		line, err := lines.ReadBytes('\n')
@@ -125,7 +126,14 @@ func checkFile(path string) ([]*result, error) {
 type fileCheck struct {
 	name    string
 	checks  map[string]check
+	done    []func()
 	results []*result
+}
+
+func (f *fileCheck) close() {
+	for _, done := range f.done {
+		done()
+	}
 }
 
 func (f *fileCheck) line(n int, line []byte) error {
@@ -145,7 +153,8 @@ func (f *fileCheck) line(n int, line []byte) error {
 		return nil
 	}
 	if f.checks[name] == nil {
-		f.checks[name] = k.newCheck()
+		c, done := k.newCheck()
+		f.checks[name], f.done = c, append(f.done, done)
 	}
 	got, err := f.checks[name](line)
 	if err != nil {

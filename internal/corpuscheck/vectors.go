@@ -9,13 +9,16 @@ import (
 	"github.com/lifepod/lifepod/pod"
 )
 
-// question reads the field "in" of a vector.
-func question[T any](line []byte) (T, error) {
-	var l struct {
-		In T `json:"in"`
+// question reads the field "in" of a line.
+func question[T any](line []byte) (T, error) { return field[T](line, "in") }
+
+func field[T any](line []byte, name string) (v T, err error) {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(line, &fields); err != nil {
+		return v, err
 	}
-	err := json.Unmarshal(line, &l)
-	return l.In, err
+	err = json.Unmarshal(fields[name], &v)
+	return v, err
 }
 
 func answer(v any) map[string]any { return map[string]any{"out": v} }
