@@ -25,6 +25,9 @@ func (*Manager) Ensure(context.Context, string, Values) error { return unsupport
 // Remove returns errors.ErrUnsupported.
 func (*Manager) Remove(context.Context, string) error { return unsupported() }
 
+// Prune returns errors.ErrUnsupported.
+func (*Manager) Prune(context.Context, string) error { return unsupported() }
+
 // Stats returns errors.ErrUnsupported.
 func (*Manager) Stats(context.Context, string) (Stats, error) { return Stats{}, unsupported() }
 
