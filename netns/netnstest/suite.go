@@ -85,14 +85,15 @@ func (b *bed) pod(ports ...netns.PortMapping) netns.Attachment {
 func (b *bed) setup(a netns.Attachment) netns.Result {
 	b.t.Helper()
 	res, err := b.Network.Setup(b.t.Context(), a)
-	if err != nil {
-		b.t.Errorf("Setup: %v", err)
-	}
 	b.mu.Lock()
 	b.live = append(b.live, a)
 	b.mu.Unlock()
-	if err == nil && len(res.Addrs) == 0 {
-		b.t.Fatal("Setup gave no address")
+	if err == nil && (len(res.Addrs) == 0 || len(res.Gateways) == 0) {
+		err = fmt.Errorf("no address or no gateway: %+v", res)
+	}
+	if err != nil {
+		b.end()
+		b.t.Fatalf("Setup: %v", err)
 	}
 	return res
 }
@@ -128,7 +129,7 @@ func testAddress(t *testing.T, b *bed) {
 		t.Errorf("both pods have %s", r1.Addrs[0])
 	}
 	for _, r := range []netns.Result{r1, r2} {
-		if len(r.Gateways) == 0 || !r.Addrs[0].Contains(r.Gateways[0]) {
+		if !r.Addrs[0].Contains(r.Gateways[0]) {
 			t.Errorf("gateways %v of %s", r.Gateways, r.Addrs[0])
 		}
 		for _, a := range r.Addrs {

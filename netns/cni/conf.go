@@ -1,0 +1,81 @@
+package cni
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/containernetworking/cni/libcni"
+)
+
+// load reads the configuration in force: file, or the first by name in dir.
+func load(dir, file string) (*libcni.NetworkConfigList, error) {
+	if file == "" {
+		files, err := libcni.ConfFiles(dir, []string{".conf", ".conflist", ".json"})
+		if err != nil {
+			return nil, err
+		}
+		if len(files) == 0 {
+			return nil, fmt.Errorf("no network config found in %s", dir)
+		}
+		file = slices.Min(files)
+	}
+	l, err := loadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("load the network configuration %s: %w", file, err)
+	}
+	return l, nil
+}
+
+func loadFile(file string) (*libcni.NetworkConfigList, error) {
+	const most = 1 << 20
+	if fi, err := os.Stat(file); err != nil {
+		return nil, err
+	} else if fi.Size() > most {
+		return nil, fmt.Errorf("it has %d bytes, more than %d", fi.Size(), most)
+	}
+	if filepath.Ext(file) == ".conflist" {
+		l, err := libcni.NetworkConfFromFile(file)
+		if err == nil {
+			err = check(l)
+		}
+		return l, err
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	return fromPlugin(b)
+}
+
+// fromPlugin makes a list of a file that holds one plugin.
+func fromPlugin(b []byte) (*libcni.NetworkConfigList, error) {
+	p, err := libcni.NetworkPluginConfFromBytes(b)
+	if err != nil {
+		return nil, err
+	}
+	l, err := libcni.ConfListFromConf(p)
+	if err == nil {
+		err = check(l)
+	}
+	return l, err
+}
+
+func check(l *libcni.NetworkConfigList) error {
+	if l.Name == "" {
+		return errors.New("it has no name")
+	}
+	for i, p := range l.Plugins {
+		if p.Network.Type == "" || filepath.Base(p.Network.Type) != p.Network.Type {
+			return fmt.Errorf("plugin %d: type %q is no program's name", i, p.Network.Type)
+		}
+	}
+	return nil
+}
+
+// capable says whether a plugin of the list declares a capability.
+func capable(l *libcni.NetworkConfigList, capability string) bool {
+	return slices.ContainsFunc(l.Plugins, func(p *libcni.PluginConfig) bool { return p.Network.Capabilities[capability] })
+}
