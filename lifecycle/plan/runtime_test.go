@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/lifepod/lifepod/lifecycle/plan"
@@ -15,7 +16,7 @@ func (w *world) begin(a plan.Action) {
 	case plan.PullImage:
 		j.ends = w.now.Add(w.upTo(4 * time.Second))
 	case plan.StartContainer:
-		if w.rng.IntN(2) == 0 {
+		if !w.instant && w.rng.IntN(2) == 0 {
 			j.inst = w.create(a)
 		}
 	case plan.RunPostStart:
@@ -27,6 +28,9 @@ func (w *world) begin(a plan.Action) {
 		j.ends = w.now.Add(min(w.upTo(8*time.Second), a.Timeout))
 	case plan.StopContainer:
 		w.signal(j, a)
+	}
+	if w.story != nil {
+		w.story.begin(j)
 	}
 	w.jobs = append(w.jobs, j)
 }
@@ -44,6 +48,10 @@ func (w *world) create(a plan.StartContainer) *instance {
 
 func (w *world) run(c *instance) {
 	c.State, c.StartedAt = plan.Running, w.now
+	if w.story != nil {
+		w.story.run(c)
+		return
+	}
 	lives := []time.Duration{0, 500 * time.Millisecond, 5 * time.Second, 70 * time.Second, 700 * time.Second, -1, -1}
 	exits := []int32{0, 0, 1, 42, 137}
 	life := lives[w.rng.IntN(len(lives))]
@@ -117,6 +125,11 @@ func (w *world) end(j *job) plan.Result {
 	if j.cancelled {
 		return plan.Result{Cancelled: true}
 	}
+	if w.story != nil {
+		if f := w.story.hookFails(j); f != nil {
+			return plan.Result{Err: f}
+		}
+	}
 	if w.chance(4) {
 		w.half(j.action)
 		return plan.Result{Err: fail("", "chance")}
@@ -177,10 +190,15 @@ func (w *world) endImage(j *job) plan.Result {
 		if w.chance(3) {
 			return plan.Result{Err: fail("ImageInspectError", "inspect")}
 		}
-		if w.images[a.Image] || w.calm {
+		if w.images[a.Image] || w.calm && w.story == nil {
 			return plan.Result{Image: plan.ImageFacts{Ref: "ref", MustPull: w.chance(5)}}
 		}
 	case plan.PullImage:
+		if w.story != nil {
+			if text := nth(w.story.pulls, w.story.next("pull")); text != "" {
+				return plan.Result{Err: fail("ErrImagePull", text)}
+			}
+		}
 		if w.chance(25) {
 			return plan.Result{Err: fail("ErrImagePull", "no route")}
 		}
@@ -192,7 +210,13 @@ func (w *world) endImage(j *job) plan.Result {
 
 func (w *world) endStart(j *job, a plan.StartContainer) plan.Result {
 	c := j.inst
+	reason := ""
+	if w.story != nil {
+		reason = nth(w.story.startErrors, w.story.next("start"))
+	}
 	switch {
+	case strings.HasPrefix(reason, "Create"):
+		return plan.Result{Err: fail(reason, "no")}
 	case j.cancelled && (c == nil || w.rng.IntN(2) == 0):
 		return plan.Result{Cancelled: true}
 	case c == nil && w.chance(6):
@@ -201,7 +225,7 @@ func (w *world) endStart(j *job, a plan.StartContainer) plan.Result {
 	if c == nil {
 		c = w.create(a)
 	}
-	if w.chance(5) {
+	if w.chance(5) || reason != "" {
 		c.StartedAt = w.now
 		w.exit(c, 128, "StartError", w.now)
 		return plan.Result{ID: c.ID, Cancelled: j.cancelled, Err: fail("RunContainerError", "not found")}
@@ -230,7 +254,7 @@ func (w *world) endStop(j *job, a plan.StopContainer) plan.Result {
 	case c.State != plan.Running:
 		w.exit(c, 137, "", w.now)
 	case c.termAfter >= 0 && !c.termed.Add(c.termAfter).After(w.now):
-		w.exit(c, []int32{143, 0}[w.rng.IntN(2)], "", w.now)
+		w.exit(c, w.termCode(), "", w.now)
 	default:
 		w.exit(c, 137, "", w.now)
 	}

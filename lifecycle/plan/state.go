@@ -83,6 +83,9 @@ func put[K comparable, V any](m *map[K]V, k K, v V) {
 // hidden says that an instance is still being started: its hook runs, or its
 // start has not been reported. To the decision and the status it is not there yet.
 func (s *state) hidden(c Container) bool {
+	if k, ok := s.mem.Kills[c.ID]; ok && k.Why == KillPostStart && s.mem.Stage == Syncing && c.State == Running {
+		return true // its start failed, and it is still being stopped
+	}
 	st := s.mem.Starting
 	if st == nil || st.Name != c.Name || c.Attempt != st.Attempt {
 		return false

@@ -40,6 +40,7 @@ type world struct {
 	// script, if set, decides about the next run of a container instead of chance.
 	script func(name string, attempt uint32) (life time.Duration, exit int32)
 	starts []time.Time
+	story  *story
 }
 
 // instance is a container of the runtime with what it will do.
@@ -109,6 +110,9 @@ func (w *world) plan() plan.Plan {
 	p := plan.Next(in)
 	w.check.plan(in, p)
 	w.mem, w.finished, w.lastPlan = p.Memory, nil, p
+	if w.story != nil {
+		w.story.planned(p)
+	}
 	for _, key := range p.Cancel {
 		for _, j := range w.jobs {
 			if j.action.Key() == key && !j.cancelled {
@@ -206,6 +210,12 @@ func (w *world) setProbes(specs []plan.ProbeSpec) {
 }
 
 func (w *world) drawVerdicts(p plan.ProbeSpec) {
+	if w.story != nil {
+		if w.story.live > 0 {
+			w.flips = append(w.flips, flip{p.Since.Add(w.story.live), plan.ProbeVerdict{ContainerID: p.ContainerID, Kind: p.Kind}})
+		}
+		return
+	}
 	if w.rng.IntN(12) == 0 {
 		return // this one never reaches a verdict
 	}
