@@ -92,7 +92,7 @@ func logReopen(s *suite) {
 	if !ok {
 		s.Skip("it has no ReopenLog")
 	}
-	const n = 300000
+	const n = 100000
 	spec := s.start("lines", itoa(n))
 	var parts []string
 	for i := range 5 {

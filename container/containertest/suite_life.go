@@ -289,7 +289,7 @@ func slowEvents(s *suite) {
 	})
 	spec := s.spec("exit", "0")
 	spec.OCI.Process.Args = []string{"nosuchprogram"}
-	for n := 0; n < 200; {
+	for n := 0; n < 60; {
 		s.ok(s.Runtime.Create(s.ctx, spec))
 		s.ok(s.Runtime.Delete(s.ctx, spec.ID))
 		select {
@@ -301,7 +301,7 @@ func slowEvents(s *suite) {
 	close(gate)
 	time.AfterFunc(timeout/2, stop)
 	if !<-lost {
-		s.Error("a reader that was 400 events behind did not hear that some were lost")
+		s.Error("a reader that was 120 events behind did not hear that some were lost")
 	}
 }
 

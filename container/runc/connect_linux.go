@@ -154,7 +154,13 @@ func (r *Runtime) revive() {
 		case <-ctx.Done():
 		}
 	}()
-	for wait := 50 * time.Millisecond; ; wait = min(2*wait, time.Minute) {
+	wait := 20 * time.Millisecond
+	for try := 0; ; try++ {
+		if try > 40 { // containers have waited for 15 s: something is wrong that time may not heal
+			wait = min(2*wait, time.Minute)
+		} else {
+			wait = min(2*wait, 400*time.Millisecond)
+		}
 		_, err := r.connect(ctx, true)
 		if err == nil || ctx.Err() != nil || errors.Is(err, errClosed) {
 			return

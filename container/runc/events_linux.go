@@ -42,7 +42,7 @@ func (r *Runtime) fanOut(e container.Event) {
 // only if that cannot be done.
 func (r *Runtime) Events(ctx context.Context) iter.Seq2[container.Event, error] {
 	return func(yield func(container.Event, error) bool) {
-		s := &subscriber{events: make(chan container.Event, 256), wake: make(chan struct{}, 1)}
+		s := &subscriber{events: make(chan container.Event, 64), wake: make(chan struct{}, 1)}
 		r.mu.Lock()
 		r.subs[s] = true
 		r.mu.Unlock()

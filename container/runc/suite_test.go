@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr/funcr"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
@@ -37,6 +38,7 @@ func newPlace(t testing.TB) *place {
 	testutil.CheckLeaks(t, testutil.Scope{Dirs: []string{dir}, Names: []string{"lifepod-" + runc.RootID(dir)}})
 	p := &place{t: t, dir: dir, rootfs: filepath.Join(dir, "rootfs"), opts: runc.Options{
 		Root: dir, Run: filepath.Join(dir, "run"), SupervisorIdle: 50 * time.Millisecond,
+		Log: funcr.New(func(_, args string) { t.Log(args) }, funcr.Options{}),
 	}}
 	t.Cleanup(func() {
 		p.awaitEnd()
@@ -131,6 +133,9 @@ func TestSuitePrebuilt(t *testing.T) {
 }
 
 func TestMain(m *testing.M) {
+	if dir := os.Getenv("RUNC_TEST_AGENT"); dir != "" {
+		agent(dir)
+	}
 	code := m.Run()
 	if prebuiltDir != "" {
 		os.RemoveAll(prebuiltDir)

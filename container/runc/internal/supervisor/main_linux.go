@@ -49,6 +49,9 @@ func run(cfg boot.Config) error {
 		return err
 	}
 	defer alive.Close()
+	if err := notePid(alive); err != nil {
+		return err
+	}
 	if f, err := os.OpenFile(filepath.Join(cfg.Run, "supervisor.crash"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600); err == nil {
 		_ = debug.SetCrashOutput(f, debug.CrashOptions{})
 		f.Close()
@@ -83,6 +86,15 @@ func run(cfg boot.Config) error {
 	l.Close() // removes the socket
 	leaveCgroup(cfg.CgroupRoot)
 	return nil
+}
+
+// notePid lets people see which process it is.
+func notePid(f *os.File) error {
+	if err := f.Truncate(0); err != nil {
+		return err
+	}
+	_, err := f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	return err
 }
 
 // settleIn makes the process one of its own, whatever started it.
