@@ -59,6 +59,8 @@ func (r *refusals) pod(s *corev1.PodSpec, p *field.Path) {
 func (r *refusals) container(c *corev1.Container, p *field.Path) {
 	r.add(len(c.VolumeDevices) > 0, p.Child("volumeDevices"), "block volumes are not supported: mount the volume instead")
 	r.add(len(c.Resources.Claims) > 0, p.Child("resources", "claims"), "dynamic resource allocation is not supported")
+	_, limited := c.Resources.Limits[corev1.ResourceEphemeralStorage]
+	r.add(limited, p.Child("resources", "limits").Key(string(corev1.ResourceEphemeralStorage)), "local storage is not limited: leave it out")
 	for i, e := range c.Env {
 		r.add(e.ValueFrom != nil && e.ValueFrom.FileKeyRef != nil, p.Child("env").Index(i).Child("valueFrom", "fileKeyRef"),
 			"variables are not read from files: use configMapKeyRef or secretKeyRef")
