@@ -16,21 +16,27 @@ import (
 // names and snapshots need is there. It returns what is wrong, a line each. The
 // compressed blobs of layers may be missing: what is mounted are the layers.
 func (s *Store) Check(ctx context.Context) (wrong []string, err error) {
-	l, err := s.lockStore(false)
-	if err != nil {
-		return nil, fail("check", s.root, err)
-	}
-	defer l.unlock()
-	have := map[string]bool{}
 	err = s.content(func(kind string, d digest.Digest, path string) error {
-		have[kind+d.String()] = true
 		if kind != syncedBlob {
 			return ctx.Err()
 		}
-		if err := checkBlob(d, path); err != nil {
+		if err := checkBlob(d, path); err != nil && !errors.Is(err, os.ErrNotExist) { // removed meanwhile
 			wrong = append(wrong, err.Error())
 		}
 		return ctx.Err()
+	})
+	if err != nil {
+		return wrong, fail("check", s.root, err)
+	}
+	l, err := s.lockStore(false)
+	if err != nil {
+		return wrong, fail("check", s.root, err)
+	}
+	defer l.unlock()
+	have := map[string]bool{}
+	err = s.content(func(kind string, d digest.Digest, _ string) error {
+		have[kind+d.String()] = true
+		return nil
 	})
 	if err != nil {
 		return wrong, fail("check", s.root, err)

@@ -157,6 +157,9 @@ func (s *Store) afterBoot() (removed int, err error) {
 		if removed, err = s.removeUnsynced(); err != nil {
 			return removed, err
 		}
+		if err := s.removeTornKeys(); err != nil {
+			return removed, err
+		}
 	}
 	return removed, sys.WriteFile(path, boot, 0o600, !s.opts.NoSync)
 }
@@ -180,6 +183,17 @@ func (s *Store) removeUnsynced() (removed int, err error) {
 		return removeAll(path)
 	})
 	return removed, err
+}
+
+// removeTornKeys removes snapshots whose record did not reach the disk.
+func (s *Store) removeTornKeys() error {
+	entries, err := os.ReadDir(filepath.Join(s.root, "snapshots", "keys"))
+	for _, e := range entries {
+		if _, rerr := s.record(e.Name()); rerr != nil {
+			err = errors.Join(err, removeAll(s.keyPath(e.Name())))
+		}
+	}
+	return err
 }
 
 // content walks over all blobs and layers by name.

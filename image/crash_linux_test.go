@@ -98,7 +98,7 @@ func rounds(normal int) int {
 		return n
 	}
 	if testing.Short() {
-		return 5
+		return min(5, normal/2)
 	}
 	return normal
 }
@@ -141,7 +141,7 @@ func TestFailpoints(t *testing.T) {
 			continue
 		}
 		for _, when := range []string{"before", "after"} {
-			for n := 1; n <= 6; n++ {
+			for n := 1; n <= min(6, rounds(6)); n++ {
 				out, err := helper(s.Root(), name, fmt.Sprintf("%s=%s:%s:kill:%d", sys.FailpointEnv, e, when, n)).CombinedOutput()
 				if err == nil {
 					break // it has no n-th time

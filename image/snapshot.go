@@ -58,13 +58,9 @@ func (s *Store) prepare(key string, image digest.Digest, readOnly bool) ([]Mount
 	if !validKey.MatchString(key) {
 		return nil, fmt.Errorf("key %q does not match %s", key, validKey)
 	}
-	if r, err := s.record(key); err == nil {
-		if r.Image != image || r.ReadOnly != readOnly {
-			return nil, fmt.Errorf("%w by a snapshot of %s", ErrExists, r.Image)
-		}
-		return s.mounts(key, r), nil
-	} else if !errors.Is(err, ErrNotFound) {
-		return nil, err
+	want := snapshotRecord{Image: image, ReadOnly: readOnly}
+	if m, err := s.prepared(key, want); !errors.Is(err, ErrNotFound) {
+		return m, err
 	}
 	sess, err := s.startSession()
 	if err != nil {
@@ -75,14 +71,26 @@ func (s *Store) prepare(key string, image digest.Digest, readOnly bool) ([]Mount
 		return nil, err
 	}
 	defer l.unlock()
-	r := snapshotRecord{Image: image, ReadOnly: readOnly}
-	if r.Layers, err = s.imageLayers(image); err != nil {
+	if want.Layers, err = s.imageLayers(image); err != nil {
 		return nil, err
 	}
-	if err := s.makeKey(sess, key, r); err != nil {
+	err = s.makeKey(sess, key, want)
+	if err != nil && !errors.Is(err, fs.ErrExist) { // someone else was faster
 		return nil, err
 	}
 	s.used(image)
+	return s.prepared(key, want)
+}
+
+// prepared returns the mounts of a key that was made for what is wanted.
+func (s *Store) prepared(key string, want snapshotRecord) ([]Mount, error) {
+	r, err := s.record(key)
+	if err != nil {
+		return nil, err
+	}
+	if r.Image != want.Image || r.ReadOnly != want.ReadOnly {
+		return nil, fmt.Errorf("%w by a snapshot of %s", ErrExists, r.Image)
+	}
 	return s.mounts(key, r), nil
 }
 
