@@ -2,6 +2,8 @@ package cri
 
 import (
 	"context"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/lifepod/lifepod/container"
@@ -14,30 +16,109 @@ func (r *Runtime) tell(_ context.Context, id, sandboxID string, kind runtimeapi.
 	r.events.publish(hint{id, sandboxID, kind, time.Now()})
 }
 
+// ear listens to one container runtime while there are sandboxes for it: a
+// runtime may need a process to be listened to.
+type ear struct {
+	handler string
+	rt      container.Runtime
+	wake    chan struct{}
+
+	mu   sync.Mutex
+	stop context.CancelFunc // of the loop under way
+}
+
+// rouse makes the ear look whether there is something to listen to.
+func (e *ear) rouse() {
+	select {
+	case e.wake <- struct{}{}:
+	default:
+	}
+}
+
+// rest ends the loop under way. The ear looks again before it sleeps.
+func (e *ear) rest() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.stop != nil {
+		e.stop()
+	}
+}
+
+func (e *ear) begin(ctx context.Context) (context.Context, context.CancelFunc) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	ctx, e.stop = context.WithCancel(ctx)
+	return ctx, e.stop
+}
+
+// attend is called after a sandbox came or went.
+func (r *Runtime) attend(handler string) {
+	e := r.ears[handler]
+	if e == nil {
+		return
+	}
+	if r.busy(handler) {
+		e.rouse()
+	} else {
+		e.rest()
+	}
+}
+
+func (r *Runtime) busy(handler string) bool {
+	all, err := r.sandboxes.all()
+	return err != nil || slices.ContainsFunc(all, func(s *sandbox) bool { return s.Handler == handler })
+}
+
 // listen turns the ends of containers into hints until ctx ends. What a
 // runtime's own operations do is told by the method that did it.
-func (r *Runtime) listen(ctx context.Context, handler string, rt container.Runtime) {
+func (r *Runtime) listen(ctx context.Context, e *ear) {
 	const least, most = 100 * time.Millisecond, time.Minute
 	wait := least
 	for ctx.Err() == nil {
-		for e, err := range rt.Events(ctx) {
-			if err != nil {
-				r.o.Log.V(1).Info("the container runtime's events ended", "handler", handler, "err", err)
-				break
-			}
+		if !r.busy(e.handler) {
 			wait = least
-			r.heard(ctx, handler, e)
+			select {
+			case <-ctx.Done():
+			case <-e.wake:
+			}
+			continue
 		}
-		if ctx.Err() != nil {
-			return
+		if r.listenOnce(ctx, e) {
+			wait = least
 		}
-		r.lookAtAll(ctx, handler)
-		select {
+		if ctx.Err() != nil || !r.busy(e.handler) {
+			continue
+		}
+		r.lookAtAll(ctx, e.handler)
+		select { // the runtime ended the loop: not at once again
 		case <-ctx.Done():
 		case <-time.After(wait):
 			wait = min(2*wait, most)
 		}
 	}
+}
+
+// listenOnce is one loop over events; it says whether there were any.
+func (r *Runtime) listenOnce(ctx context.Context, e *ear) (heard bool) {
+	ctx, cancel := e.begin(ctx)
+	var wg sync.WaitGroup
+	defer func() { cancel(); wg.Wait() }()
+	wg.Go(func() { // a container may have ended before the runtime took our name down
+		select {
+		case <-ctx.Done():
+		case <-time.After(recheck):
+			r.lookAtAll(ctx, e.handler)
+		}
+	})
+	for ev, err := range e.rt.Events(ctx) {
+		if err != nil {
+			r.o.Log.V(1).Info("the container runtime's events ended", "handler", e.handler, "err", err)
+			return heard
+		}
+		heard = true
+		r.heard(ctx, e.handler, ev)
+	}
+	return heard
 }
 
 func (r *Runtime) heard(ctx context.Context, handler string, e container.Event) {

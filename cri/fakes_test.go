@@ -153,6 +153,7 @@ func (f *fakeRuntime) Exec(ctx context.Context, id string, e container.Exec) (in
 		return 0, container.ErrNotFound
 	}
 	switch args := append(e.Args, "", ""); args[1] {
+	case "await":
 	case "echo":
 		fmt.Fprintln(e.Stdout, args[2])
 	case "flood":

@@ -30,9 +30,15 @@ func (k *keyed) lock(ctx context.Context, id string) (unlock func(), err error) 
 	}
 	t.want++
 	k.mu.Unlock()
+	unlock = func() { t.ch <- struct{}{}; k.done(id, t) }
+	select { // what is free is taken, whatever ctx says
+	case <-t.ch:
+		return unlock, nil
+	default:
+	}
 	select {
 	case <-t.ch:
-		return func() { t.ch <- struct{}{}; k.done(id, t) }, nil
+		return unlock, nil
 	case <-ctx.Done():
 		k.done(id, t)
 		return nil, wrap(ctx.Err(), "wait for another operation on %s", id)

@@ -33,6 +33,7 @@ type Runtime struct {
 	ops        keyed
 	stops      signalled
 	events     hub
+	ears       map[string]*ear // by runtime handler
 	oomOnce    sync.Once
 
 	stop context.CancelFunc
@@ -48,11 +49,14 @@ var (
 )
 
 // New takes up what lies in the directories: it removes what a dead process left
-// half made, for which it may need the network, and listens to the runtimes. It
-// does not start any. Close ends it and leaves all containers running.
+// half made, for which it may need the network, and listens to the container
+// runtimes while there are sandboxes. Close ends it and leaves all containers running.
 func New(ctx context.Context, o Options) (*Runtime, error) {
-	r := &Runtime{o: o.defaults(), started: time.Now()}
+	r := &Runtime{o: o.defaults(), started: time.Now(), ears: map[string]*ear{}}
 	r.machine = r.o.machine
+	for name, rt := range r.runtimes() {
+		r.ears[name] = &ear{handler: name, rt: rt, wake: make(chan struct{}, 1)}
+	}
 	if err := r.o.check(); err != nil {
 		return nil, err
 	}
@@ -64,8 +68,8 @@ func New(ctx context.Context, o Options) (*Runtime, error) {
 	}
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	r.stop = cancel
-	for name, rt := range r.runtimes() {
-		r.wg.Go(func() { r.listen(run, name, rt) })
+	for _, e := range r.ears {
+		r.wg.Go(func() { r.listen(run, e) })
 	}
 	return r, nil
 }

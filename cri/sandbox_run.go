@@ -44,6 +44,7 @@ func (r *Runtime) RunPodSandbox(ctx context.Context, config *runtimeapi.PodSandb
 		return "", wrap(err, "make sandbox of pod %s", s.Name)
 	}
 	defer unlock()
+	r.attend(handler)
 	if err := r.names.reserve(s.Name, s.ID); err != nil {
 		return "", errors.Join(wrap(err, "reserve sandbox name"), r.sandboxes.remove(s.ID))
 	}
@@ -95,6 +96,7 @@ func (r *Runtime) setUpNetwork(ctx context.Context, s *sandbox) (err error) {
 func (r *Runtime) undoSandbox(ctx context.Context, s *sandbox, cause error) error {
 	ctx, cancel := cleanup(ctx)
 	defer cancel()
+	defer r.attend(s.Handler)
 	err := r.tearDown(ctx, s)
 	if err == nil {
 		err = r.removeCgroup(ctx, s)

@@ -120,6 +120,7 @@ func (r *Runtime) RemovePodSandbox(ctx context.Context, id string) (err error) {
 	if err := r.forget(s); err != nil {
 		return wrap(err, "remove sandbox %s", id)
 	}
+	r.attend(s.Handler)
 	r.tell(ctx, id, id, runtimeapi.ContainerEventType_CONTAINER_DELETED_EVENT)
 	return nil
 }

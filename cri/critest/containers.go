@@ -22,6 +22,7 @@ func containerLife(ctx context.Context, s *suite) {
 	if s.Runtime.StartContainer(ctx, id) == nil {
 		s.Error("a running container was started")
 	}
+	s.await(ctx, id)
 	for range 2 {
 		s.must(s.Runtime.StopContainer(ctx, id, 60))
 		st := s.status(ctx, id)

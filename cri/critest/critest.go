@@ -159,7 +159,18 @@ func (s *suite) start(ctx context.Context, sandbox, name string, words ...string
 	s.Helper()
 	id := s.create(ctx, sandbox, name, words...)
 	s.must(s.Runtime.StartContainer(ctx, id))
+	if words[0] == "sleep" || words[0] == "ignore" {
+		s.await(ctx, id)
+	}
 	return id
+}
+
+// await waits until the program handles signals: the first process of a PID
+// namespace does not get those that it does not handle.
+func (s *suite) await(ctx context.Context, id string) {
+	s.Helper()
+	_, _, err := s.Runtime.ExecSync(ctx, id, []string{s.Program, "await"}, patience)
+	s.must(err)
 }
 
 func (s *suite) status(ctx context.Context, id string) *runtimeapi.ContainerStatus {

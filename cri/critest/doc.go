@@ -4,6 +4,7 @@
 //
 // Containers of the suite run one program of the image with a little language of
 // its own: "sleep" until a signal ends it, "ignore" all but SIGKILL, "exit N",
-// "echo TEXT", "cat", "flood". Program in this package's testdata is that
-// program; a fake interprets the words.
+// "echo TEXT", "flood", and "await" for an exec to wait until the first two handle
+// signals. The task in this package's testdata is that program; a fake interprets
+// the words.
 package critest

@@ -97,6 +97,9 @@ func events(ctx context.Context, s *suite) {
 			err = s.Runtime.StartContainer(ctx, id)
 		}
 		if err == nil {
+			_, _, err = s.Runtime.ExecSync(ctx, id, []string{s.Program, "await"}, patience)
+		}
+		if err == nil {
 			err = s.Runtime.StopContainer(ctx, id, 60)
 		}
 		if err != nil {

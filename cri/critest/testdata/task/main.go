@@ -9,7 +9,11 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
+
+// ready says that signals are handled from now on.
+func ready() { _ = os.WriteFile("/ready", nil, 0o644) }
 
 func main() {
 	words := append(os.Args[1:], "", "")
@@ -17,12 +21,22 @@ func main() {
 	case "sleep": // as the first process of its namespace it must end itself
 		sigs := make(chan os.Signal, 1)
 		signal.Notify(sigs, syscall.SIGTERM, syscall.SIGUSR1)
+		ready()
 		sig := (<-sigs).(syscall.Signal)
 		os.Exit(128 + int(sig))
 	case "ignore":
 		signal.Ignore(syscall.SIGTERM, syscall.SIGUSR1)
 		signal.Notify(make(chan os.Signal, 1), syscall.SIGINT)
+		ready()
 		select {}
+	case "await":
+		for range 1000 {
+			if _, err := os.Stat("/ready"); err == nil {
+				return
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		os.Exit(1)
 	case "exit":
 		code, _ := strconv.Atoi(words[1])
 		fmt.Fprint(os.Stderr, "bye")
