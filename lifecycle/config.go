@@ -58,6 +58,16 @@ func (r *Runner) tiers(ctx context.Context) error {
 	return nil
 }
 
+// pruneTiers removes the tiers that no pod is in any more.
+func (r *Runner) pruneTiers(ctx context.Context) error {
+	for _, t := range podcgroup.Tiers(nil, r.Cgroup) {
+		if err := r.Cgroups.Prune(ctx, t.Path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // presences says how much of the pod's cgroup and volumes this runner has made.
 type presences struct {
 	mu sync.Mutex

@@ -129,6 +129,9 @@ func (w *worker) ensureCgroup(ctx context.Context) error {
 		if err := w.r.Cgroups.Ensure(ctx, path, values); err != nil {
 			return err
 		}
+		if err := w.r.tiers(ctx); err != nil {
+			return err
+		}
 	}
 	w.setPresence(plan.EnsureCgroup{}.Key(), plan.Present)
 	return nil
@@ -141,6 +144,9 @@ func (w *worker) removeCgroup(ctx context.Context) error {
 	}
 	if w.r.Cgroups != nil {
 		if err := w.r.Cgroups.Remove(ctx, path); err != nil {
+			return err
+		}
+		if err := w.r.pruneTiers(ctx); err != nil {
 			return err
 		}
 	}

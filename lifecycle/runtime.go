@@ -61,4 +61,6 @@ type Images interface {
 type PodCgroups interface {
 	Ensure(ctx context.Context, path string, v cgroups.Values) error
 	Remove(ctx context.Context, path string) error
+	// Prune removes path and those above it, as far as they are empty.
+	Prune(ctx context.Context, path string) error
 }

@@ -60,10 +60,21 @@ func (f *feed[T]) from(i int) ([]T, int, <-chan struct{}) {
 	return out, i + len(out), f.news
 }
 
-// all yields every item until the feed is closed or ctx ends.
-func (f *feed[T]) all(ctx context.Context) iter.Seq2[T, error] {
+// last is the number of the newest item, 0 if there is none.
+func (f *feed[T]) last() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.first + max(len(f.items)-1, 0)
+}
+
+// all yields every item, or those from the newest on, until the feed is closed or
+// ctx ends.
+func (f *feed[T]) all(ctx context.Context, fromNewest bool) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		next := 0
+		if fromNewest {
+			next = f.last()
+		}
 		for {
 			items, after, news := f.from(next)
 			next = after

@@ -115,12 +115,12 @@ func (h *Handle) Pod() *corev1.Pod { return h.d.pod }
 // Status yields the pod's status and then each new one, until nothing is left
 // of the pod or ctx ends, which is yielded as an error.
 func (h *Handle) Status(ctx context.Context) iter.Seq2[corev1.PodStatus, error] {
-	return h.d.statuses.all(ctx)
+	return h.d.statuses.all(ctx, true)
 }
 
 // Events yields the pod's events from its beginning, as Status its statuses.
 func (h *Handle) Events(ctx context.Context) iter.Seq2[corev1.Event, error] {
-	return h.d.events.all(ctx)
+	return h.d.events.all(ctx, false)
 }
 
 // Timeline is the phases of the pod's start so far, by the time they ended.

@@ -34,6 +34,7 @@ func run(ctx context.Context, args []string) error {
 	}{
 		"prepare": {2, prepare}, "serve": {2, serve}, "health": {1, serveHealth},
 		"work": {1, work}, "check": {1, check}, "touch": {1, touch}, "say": {1, say}, "exit": {0, exit},
+		"eat":   {0, eat},
 		"crash": {0, func(context.Context, []string) error { return fmt.Errorf("crashed as told") }},
 	}
 	if len(args) == 0 {
@@ -47,6 +48,19 @@ func run(ctx context.Context, args []string) error {
 }
 
 func exit(context.Context, []string) error { return nil }
+
+// eat takes memory, a MiB at a time, until it is killed for it.
+func eat(ctx context.Context, _ []string) error {
+	var all [][]byte
+	for ctx.Err() == nil {
+		b := make([]byte, 1<<20)
+		for i := range b {
+			b[i] = 1
+		}
+		all = append(all, b)
+	}
+	return fmt.Errorf("still alive with %d MiB", len(all))
+}
 
 func say(_ context.Context, args []string) error {
 	_, err := fmt.Println(args[0])
