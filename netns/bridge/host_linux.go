@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"strconv"
 
 	"github.com/lifepod/lifepod/internal/sys"
@@ -87,6 +88,9 @@ func (n *Network) standing(subnet netip.Prefix) (onhost, bool, error) {
 	if l.index == 0 || err != nil {
 		return onhost{}, false, err
 	}
+	if l.group == n.group { // a crash came while it was being deleted
+		return onhost{}, false, n.slow.delGroup(n.group)
+	}
 	ok, err := n.nat.exists()
 	if !ok || err != nil {
 		return onhost{}, false, err
@@ -155,8 +159,11 @@ func (n *Network) sweep() error {
 	}
 	defer unlock()
 	h, err := n.state.host()
-	if h == nil || err != nil {
+	if err != nil {
 		return err
+	}
+	if h == nil { // unless a crash left a claim, nothing is there
+		return n.machine.abandon(n.o)
 	}
 	ids, err := n.state.ids()
 	if err != nil {
@@ -179,5 +186,6 @@ func (n *Network) sweep() error {
 	if err := n.machine.release(n.o); err != nil {
 		return err
 	}
+	removeUnfinished(n.state.dir, filepath.Join(n.state.dir, "pods"))
 	return effectForget.Do(func() error { return remove(n.state.hostPath()) })
 }

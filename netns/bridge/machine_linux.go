@@ -150,6 +150,7 @@ func (m machine) release(o Options) error {
 	if err := effectClaim.Do(func() error { return remove(m.claimPath(o.ID)) }); err != nil {
 		return err
 	}
+	removeUnfinished(m.dir, filepath.Join(m.dir, "roots"), filepath.Join(m.dir, "ports"))
 	left, err := m.claims()
 	if err != nil || len(left) > 0 {
 		return err
@@ -170,6 +171,16 @@ func (m machine) release(o Options) error {
 		})
 	}
 	return errors.Join(err, remove(m.savedPath()))
+}
+
+// abandon gives back what a root without host.json still claims.
+func (m machine) abandon(o Options) error {
+	var c claim
+	ok, err := readJSON(m.claimPath(o.ID), &c)
+	if !ok || err != nil || c.Dir != o.Dir {
+		return err
+	}
+	return m.release(o)
 }
 
 func readSysctl(name string) (string, error) {

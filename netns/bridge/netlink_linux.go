@@ -97,6 +97,7 @@ func (c *conn) addVeth(v veth) error {
 // link is what the kernel says of one; index 0 means that there is none.
 type link struct {
 	index, mtu int
+	group      uint32
 	oper       byte
 }
 
@@ -117,6 +118,8 @@ func (c *conn) find(name string) (link, error) {
 		switch {
 		case a.Attr.Type == unix.IFLA_MTU && len(a.Value) >= 4:
 			l.mtu = int(nl.NativeEndian().Uint32(a.Value))
+		case a.Attr.Type == unix.IFLA_GROUP && len(a.Value) >= 4:
+			l.group = nl.NativeEndian().Uint32(a.Value)
 		case a.Attr.Type == unix.IFLA_OPERSTATE && len(a.Value) >= 1:
 			l.oper = a.Value[0]
 		}

@@ -194,7 +194,10 @@ func (n *Network) release(a netns.Attachment) (left int, err error) {
 	}
 	defer unlock()
 	h, err := n.state.host()
-	if h == nil {
+	if err == nil && h == nil {
+		err = n.machine.abandon(n.o)
+	}
+	if h == nil || err != nil {
 		return -1, err
 	}
 	r, err := n.state.record(a.ID)

@@ -238,3 +238,16 @@ func (s state) keep(r record) error {
 		return os.Link(s.recordPath(r.ID), s.leasePath(r.IP))
 	})
 }
+
+// removeUnfinished removes what a process that was killed while it wrote left in
+// dirs. Whoever writes there holds the lock that the caller holds.
+func removeUnfinished(dirs ...string) {
+	for _, d := range dirs {
+		names, _ := readNames(d)
+		for _, n := range names {
+			if strings.HasPrefix(n, ".tmp-") {
+				_ = os.Remove(filepath.Join(d, n))
+			}
+		}
+	}
+}
