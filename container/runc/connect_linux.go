@@ -32,18 +32,20 @@ func (r *Runtime) connect(ctx context.Context, need bool) (*link, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := r.handOver(l); err != nil {
-		l.wire.Close()
-		return nil, err
-	}
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	if r.closed {
+		r.mu.Unlock()
 		l.wire.Close()
 		return nil, errClosed
 	}
-	r.link = l
+	r.link = l // Close ends it from now on
 	r.wg.Go(func() { r.read(l) })
+	r.mu.Unlock()
+	if err := r.handOver(ctx, l); err != nil {
+		l.wire.Close()
+		return nil, err
+	}
+	l.ready.Store(true)
 	return l, nil
 }
 
@@ -53,7 +55,7 @@ func (r *Runtime) current() (*link, error) {
 	if r.closed {
 		return nil, errClosed
 	}
-	if r.link != nil && r.link.alive() {
+	if r.link != nil && r.link.alive() && r.link.ready.Load() {
 		return r.link, nil
 	}
 	return nil, nil

@@ -1,8 +1,14 @@
 package runc
 
 import (
+	"context"
+	"encoding/json"
+	"maps"
 	"os"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/lifepod/lifepod/container"
 	"github.com/lifepod/lifepod/container/runc/internal/wire"
 )
 
@@ -34,31 +40,52 @@ func (r *Runtime) letGo(id string) {
 	}
 }
 
-// handOver gives a new supervisor the pidfds that the old one gave us. It holds
-// them back for the containers that live, and lets go of those that do not.
-func (r *Runtime) handOver(l *link) error {
+// handOver gives a new supervisor the pidfds that the old one gave us, and lets
+// go of containers that have ended. What lives stays held throughout, so that
+// nothing is lost if this supervisor dies as well.
+func (r *Runtime) handOver(ctx context.Context, l *link) error {
 	r.mu.Lock()
-	all := r.held
-	r.held = map[string]*held{}
+	all := maps.Clone(r.held)
 	r.mu.Unlock()
-	var first error
 	for id, h := range all {
-		if first == nil {
-			k, err := l.call(wire.OpAdopt, wire.Adopt{ID: id, Pid: h.pid}, h.files[0])
-			if err == nil {
-				k.forget()
-				defer h.close() // the supervisor has sent its own by now, or has no need
-				continue
-			}
-			first = err
+		f := r.heldPidfd(id, h)
+		if f == nil {
+			continue // a new one has come meanwhile
 		}
-		r.mu.Lock()
-		if r.held[id] == nil {
-			r.held[id] = h
-		} else {
-			h.close()
+		k, err := l.call(wire.OpAdopt, wire.Adopt{ID: id, Pid: h.pid}, f)
+		f.Close()
+		if err != nil {
+			return err
 		}
-		r.mu.Unlock()
+		m, err := k.wait(ctx)
+		k.forget()
+		if err != nil {
+			return err
+		}
+		closeFiles(m.Files)
+		var st container.State
+		if m.Err != nil || json.Unmarshal(m.Body, &st) != nil || st.Status == container.Stopped {
+			r.letGo(id)
+		}
 	}
-	return first
+	return nil
+}
+
+// heldPidfd copies the pidfd of h if that is what is held for id.
+func (r *Runtime) heldPidfd(id string, h *held) *os.File {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.held[id] != h {
+		return nil
+	}
+	raw, err := h.files[0].SyscallConn()
+	if err != nil {
+		return nil
+	}
+	fd := -1
+	_ = raw.Control(func(n uintptr) { fd, err = unix.FcntlInt(n, unix.F_DUPFD_CLOEXEC, 3) })
+	if err != nil || fd < 0 {
+		return nil
+	}
+	return os.NewFile(uintptr(fd), "pidfd")
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"github.com/lifepod/lifepod/container"
 	"github.com/lifepod/lifepod/container/runc/internal/boot"
@@ -22,8 +23,9 @@ var errLost = errors.New("the supervisor died during the call")
 
 // link is one connection. Its reader ends when it breaks.
 type link struct {
-	wire *wire.Conn
-	dead chan struct{}
+	wire  *wire.Conn
+	dead  chan struct{}
+	ready atomic.Bool // what we held was handed over
 
 	mu    sync.Mutex
 	next  uint64

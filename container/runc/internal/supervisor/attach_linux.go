@@ -8,7 +8,7 @@ import (
 	"os"
 
 	"github.com/lifepod/lifepod/container"
-	"github.com/lifepod/lifepod/container/runc/internal/crilog"
+	"github.com/lifepod/lifepod/container/internal/crilog"
 	"github.com/lifepod/lifepod/container/runc/internal/wire"
 )
 

@@ -10,7 +10,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/lifepod/lifepod/container"
-	"github.com/lifepod/lifepod/container/runc/internal/crilog"
+	"github.com/lifepod/lifepod/container/internal/crilog"
 )
 
 // ctr is one container.
@@ -41,6 +41,7 @@ type ctr struct {
 	st        container.State
 	attempted bool // start has let the process go on to its program
 	pending   bool // it ended while nobody watched; whoever held a pidfd may know how
+	settling  bool // how it ended is being found out
 	ending    bool // its exit is being dealt with
 	stopWatch func()
 }

@@ -128,7 +128,7 @@ func (c *ctr) closePidfd() {
 func (c *ctr) watched() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.stopWatch != nil || c.ending
+	return c.stopWatch != nil || c.ending || c.pending
 }
 
 // destroy removes what libcontainer made: cgroups and its state.

@@ -45,7 +45,7 @@ func (s *Supervisor) handle(k *call, m *wire.Message) (any, error) {
 		if err := decode(m, &a); err != nil {
 			return nil, err
 		}
-		return nil, s.adopt(a, m.Files)
+		return s.adopt(a, m.Files)
 	}
 	closeFiles(m.Files)
 	return s.handlePlain(m)
@@ -95,24 +95,27 @@ func (s *Supervisor) handlePlain(m *wire.Message) (any, error) {
 }
 
 // adopt learns from a pidfd that an agent kept how a container ended while no
-// supervisor ran.
-func (s *Supervisor) adopt(a wire.Adopt, files []*os.File) error {
+// supervisor ran, and tells how it stands.
+func (s *Supervisor) adopt(a wire.Adopt, files []*os.File) (any, error) {
 	c, err := s.get(a.ID)
-	if err != nil || len(files) != 1 {
-		return err
+	if err != nil {
+		return nil, err
+	}
+	if len(files) != 1 {
+		return nil, fmt.Errorf("adopt %s: it came with %d descriptors instead of 1", a.ID, len(files))
 	}
 	raw, err := files[0].SyscallConn()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	fd := -1
 	_ = raw.Control(func(n uintptr) {
 		fd, err = unix.FcntlInt(n, unix.F_DUPFD_CLOEXEC, 3)
 	})
 	if err != nil || fd < 0 {
-		return fmt.Errorf("copy the pidfd: %w", err)
+		return nil, fmt.Errorf("copy the pidfd: %w", err)
 	}
 	defer unix.Close(fd)
 	c.settle(&fd, a.Pid)
-	return nil
+	return c.settledState(), nil
 }

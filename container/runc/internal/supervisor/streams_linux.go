@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/lifepod/lifepod/container/runc/internal/crilog"
+	"github.com/lifepod/lifepod/container/internal/crilog"
 	"github.com/lifepod/lifepod/internal/sys"
 )
 

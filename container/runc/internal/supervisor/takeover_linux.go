@@ -14,7 +14,7 @@ import (
 	"github.com/opencontainers/runc/libcontainer"
 
 	"github.com/lifepod/lifepod/container"
-	"github.com/lifepod/lifepod/container/runc/internal/crilog"
+	"github.com/lifepod/lifepod/container/internal/crilog"
 	"github.com/lifepod/lifepod/container/runc/internal/pidfd"
 )
 
@@ -173,11 +173,11 @@ func (c *ctr) resumeLiving() error {
 func (c *ctr) settle(fd *int, pid int) {
 	c.mu.Lock()
 	rec, pending := c.rec, c.pending
-	if !pending || fd != nil && pid != rec.Pid {
+	if !pending || c.settling || fd != nil && pid != rec.Pid {
 		c.mu.Unlock()
 		return
 	}
-	c.pending = false
+	c.settling = true
 	c.mu.Unlock()
 	x := exitRecord{FinishedAt: time.Now(), ExitCode: container.UnknownExitCode, Unknown: true}
 	if fd != nil {
