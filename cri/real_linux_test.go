@@ -1,8 +1,11 @@
 package cri_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -18,12 +21,14 @@ import (
 	"github.com/lifepod/lifepod/container/runc"
 	"github.com/lifepod/lifepod/cri"
 	"github.com/lifepod/lifepod/cri/critest"
+	"github.com/lifepod/lifepod/cri/stream"
 	"github.com/lifepod/lifepod/image"
 	"github.com/lifepod/lifepod/image/imagetest"
 	"github.com/lifepod/lifepod/internal/testutil"
 	"github.com/lifepod/lifepod/netns/bridge"
 	"github.com/lifepod/lifepod/netns/netnstest"
 	imagespec "github.com/opencontainers/image-spec/specs-go/v1"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
 // built are the programs of the tests, made once: the supervisor and the suite's.
@@ -165,7 +170,7 @@ func (p *place) open(ctx context.Context) (_ *cri.Runtime, closeAll func() error
 	}
 	closers = append(closers, store.Close)
 	rt, err := runc.Open(runc.Options{
-		Root: p.dir, Run: filepath.Join(p.dir, "run"), Supervisor: filepath.Join(p.programs, "supervisor"), SupervisorIdle: 50 * time.Millisecond,
+		Root: p.dir, Run: filepath.Join(p.dir, "run"), Supervisor: filepath.Join(p.programs, "supervisor"), SupervisorIdle: 200 * time.Millisecond,
 	})
 	if err != nil {
 		return nil, nil, err
@@ -226,11 +231,179 @@ func (p *place) wantEmpty(t testing.TB) {
 }
 
 func TestSuiteOnKernel(t *testing.T) {
+	p := newPlace(t)
 	critest.Run(t, func(t *testing.T) critest.Env {
-		p := newPlace(t)
 		r := p.mustOpen(t)
 		return critest.Env{Runtime: r, Images: r, Image: p.ref, Program: "/task", CgroupParent: p.parent(), LogDir: p.logs()}
 	})
 }
 
-func agent(string) int { return 1 }
+// config is a pod's with a parent cgroup that the caller made.
+func (p *place) config(name string) *runtimeapi.PodSandboxConfig {
+	return &runtimeapi.PodSandboxConfig{
+		Metadata: &runtimeapi.PodSandboxMetadata{Name: name, Namespace: "test", Uid: name}, Hostname: "pod-host", LogDirectory: filepath.Join(p.logs(), name),
+		DnsConfig: &runtimeapi.DNSConfig{Servers: []string{"192.0.2.53"}, Searches: []string{"a.test"}},
+		Linux: &runtimeapi.LinuxPodSandboxConfig{
+			CgroupParent: p.parent(), Sysctls: map[string]string{"net.core.somaxconn": "77"},
+			SecurityContext: &runtimeapi.LinuxSandboxSecurityContext{NamespaceOptions: &runtimeapi.NamespaceOption{Pid: runtimeapi.NamespaceMode_CONTAINER}},
+		},
+	}
+}
+
+func (p *place) container(name string, words ...string) *runtimeapi.ContainerConfig {
+	return &runtimeapi.ContainerConfig{
+		Metadata: &runtimeapi.ContainerMetadata{Name: name}, Image: &runtimeapi.ImageSpec{Image: p.ref}, Command: append([]string{"/task"}, words...),
+		LogPath: name + ".log",
+		Linux: &runtimeapi.LinuxContainerConfig{
+			Resources: &runtimeapi.LinuxContainerResources{MemoryLimitInBytes: 64 << 20, CpuShares: 100, OomScoreAdj: 900},
+			SecurityContext: &runtimeapi.LinuxContainerSecurityContext{
+				NamespaceOptions: &runtimeapi.NamespaceOption{Pid: runtimeapi.NamespaceMode_CONTAINER},
+				MaskedPaths:      []string{"/proc/interrupts"}, ReadonlyPaths: []string{"/proc/sys"},
+			},
+		},
+	}
+}
+
+func must[T any](t testing.TB) func(T, error) T {
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+// What a program in a container sees is what the messages said.
+func TestInsideOnKernel(t *testing.T) {
+	p := newPlace(t)
+	r := p.mustOpen(t)
+	ctx := t.Context()
+	sb := must[string](t)(r.RunPodSandbox(ctx, p.config("inside"), ""))
+	t.Cleanup(func() { must[int](t)(0, r.RemovePodSandbox(context.Background(), sb)) })
+	src := filepath.Join(p.dir, "src")
+	if err := errors.Join(os.Mkdir(src, 0o755), os.WriteFile(filepath.Join(src, "file"), []byte("bound"), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	c := p.container("main", "sleep")
+	c.WorkingDir = "/made/here"
+	c.Linux.SecurityContext.RunAsUsername = "app"
+	c.Linux.SecurityContext.SupplementalGroups = []int64{7}
+	c.Mounts = []*runtimeapi.Mount{{HostPath: src, ContainerPath: "/bound", Readonly: true, RecursiveReadOnly: true}}
+	c.Envs = []*runtimeapi.KeyValue{{Key: "WORD", Value: []byte("a b")}}
+	id := must[string](t)(r.CreateContainer(ctx, sb, c, nil))
+	must[int](t)(0, r.StartContainer(ctx, id))
+	in := func(words ...string) string {
+		out, errs, err := r.ExecSync(ctx, id, append([]string{"/task"}, words...), time.Minute)
+		if err != nil {
+			return err.Error() + string(errs) + string(out)
+		}
+		return string(out)
+	}
+	for want, words := range map[string][]string{
+		"1000 1001 [7 1001 2000] /made/here pod-host": {"id"},
+		"bound":                           {"read", "/bound/file"},
+		"read-only file system":           {"write", "/bound/file"},
+		"hostname: read-only file system": {"write", "/proc/sys/kernel/hostname"},
+		"from the image":                  {"read", "/data/link"},
+		"nameserver 192.0.2.53":           {"read", "/etc/resolv.conf"},
+		"pod-host":                        {"read", "/etc/hostname"},
+		"77":                              {"read", "/proc/sys/net/core/somaxconn"},
+		"0\t2147483647":                   {"read", "/proc/sys/net/ipv4/ping_group_range"},
+		"NoNewPrivs:\t0":                  {"read", "/proc/self/status"},
+		"900":                             {"read", "/proc/self/oom_score_adj"},
+		"shm /dev/shm tmpfs rw,relatime,size=65536k": {"read", "/proc/self/mounts"},
+		"WORD=a b": {"env"},
+	} {
+		if got := in(words...); !strings.Contains(got, want) {
+			t.Errorf("%v: %q, want %q", words, got, want)
+		}
+	}
+	if got := in("read", "/proc/interrupts"); got != "" {
+		t.Errorf("a masked file has %q", got)
+	}
+	st := must[*runtimeapi.ContainerStatusResponse](t)(r.ContainerStatus(ctx, id, true))
+	if u := st.GetStatus().GetUser().GetLinux(); u.GetUid() != 1000 || u.GetGid() != 1001 || st.GetStatus().GetMounts()[0].GetHostPath() != src {
+		t.Errorf("status: %v", st)
+	}
+	stats := must[*runtimeapi.PodSandboxStats](t)(r.PodSandboxStats(ctx, sb))
+	if len(stats.GetLinux().GetContainers()) != 1 || stats.GetLinux().GetContainers()[0].GetMemory().GetUsageBytes().GetValue() == 0 || stats.GetLinux().GetNetwork().GetDefaultInterface().GetName() != "eth0" {
+		t.Errorf("stats: %v", stats)
+	}
+	must[int](t)(0, r.UpdateContainerResources(ctx, id, &runtimeapi.ContainerResources{Linux: &runtimeapi.LinuxContainerResources{MemoryLimitInBytes: 96 << 20}}))
+	stats = must[*runtimeapi.PodSandboxStats](t)(r.PodSandboxStats(ctx, sb))
+	if m := stats.GetLinux().GetContainers()[0].GetMemory(); m.GetAvailableBytes().GetValue() < 64<<20 {
+		t.Errorf("after the update %v is available", m.GetAvailableBytes())
+	}
+}
+
+// Two containers share the pod's PID namespace: they see each other, and the
+// holder is the first process.
+func TestSharedPIDOnKernel(t *testing.T) {
+	p := newPlace(t)
+	r := p.mustOpen(t)
+	ctx := t.Context()
+	cfg := p.config("shared")
+	cfg.Linux.CgroupParent = "" // and a parent of the sandbox's own
+	sb := must[string](t)(r.RunPodSandbox(ctx, cfg, ""))
+	t.Cleanup(func() { must[int](t)(0, r.RemovePodSandbox(context.Background(), sb)) })
+	var ids []string
+	for _, name := range []string{"a", "b"} {
+		c := p.container(name, "sleep")
+		c.Linux.SecurityContext.NamespaceOptions.Pid = runtimeapi.NamespaceMode_POD
+		id := must[string](t)(r.CreateContainer(ctx, sb, c, nil))
+		must[int](t)(0, r.StartContainer(ctx, id))
+		ids = append(ids, id)
+	}
+	out, _, err := r.ExecSync(ctx, ids[1], []string{"/task", "read", "/proc/1/cmdline"}, time.Minute)
+	if err != nil || strings.TrimRight(string(out), "\x00") != "/hold" {
+		t.Errorf("the first process is %q, %v", out, err)
+	}
+	if _, _, err := r.ExecSync(ctx, ids[0], []string{"/task", "await"}, time.Minute); err != nil {
+		t.Error(err)
+	}
+	must[int](t)(0, r.StopContainer(ctx, ids[0], 30))
+	if st := must[*runtimeapi.ContainerStatusResponse](t)(r.ContainerStatus(ctx, ids[0], false)); st.GetStatus().GetExitCode() != 143 {
+		t.Errorf("stopped: %v", st)
+	}
+	debug := p.container("debug", "sleep")
+	debug.Linux.SecurityContext.NamespaceOptions = &runtimeapi.NamespaceOption{Pid: runtimeapi.NamespaceMode_TARGET, TargetId: ids[1]}
+	id := must[string](t)(r.CreateContainer(ctx, sb, debug, nil))
+	must[int](t)(0, r.StartContainer(ctx, id))
+	out, _, err = r.ExecSync(ctx, id, []string{"/task", "read", "/proc/1/cmdline"}, time.Minute)
+	if err != nil || strings.TrimRight(string(out), "\x00") != "/hold" {
+		t.Errorf("the target's first process is %q, %v", out, err)
+	}
+}
+
+// A port of the pod is reached, and a stream of an exec ends with its input.
+func TestStreamsOnKernel(t *testing.T) {
+	p := newPlace(t)
+	r := p.mustOpen(t)
+	ctx := t.Context()
+	sb := must[string](t)(r.RunPodSandbox(ctx, p.config("streams"), ""))
+	t.Cleanup(func() { must[int](t)(0, r.RemovePodSandbox(context.Background(), sb)) })
+	id := must[string](t)(r.CreateContainer(ctx, sb, p.container("main", "serve", "8080"), nil))
+	must[int](t)(0, r.StartContainer(ctx, id))
+	if _, _, err := r.ExecSync(ctx, id, []string{"/task", "await"}, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	code, err := r.ExecStream(ctx, id, stream.ExecOptions{Cmd: []string{"/task", "cat"}, Stdin: strings.NewReader("hi"), Stdout: &out})
+	if code != 0 || err != nil || out.String() != "hi" {
+		t.Errorf("exec: %d %v %q", code, err, out.String())
+	}
+	ours, theirs := net.Pipe()
+	ended := make(chan error, 1)
+	go func() { ended <- r.PortForwardStream(ctx, sb, 8080, theirs) }()
+	b, err := io.ReadAll(ours)
+	if err != nil || string(b) != "hello from the pod" {
+		t.Errorf("port forward: %q %v", b, err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if st := must[*runtimeapi.ContainerStatusResponse](t)(r.ContainerStatus(ctx, id, false)); st.GetStatus().GetState() != runtimeapi.ContainerState_CONTAINER_RUNNING {
+		t.Errorf("status: %v", st)
+	}
+}

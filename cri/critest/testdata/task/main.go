@@ -4,6 +4,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/signal"
 	"strconv"
@@ -43,6 +44,21 @@ func main() {
 		os.Exit(code)
 	case "echo":
 		fmt.Println(words[1])
+	case "serve":
+		l, err := net.Listen("tcp", "127.0.0.1:"+words[1])
+		if err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		ready()
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				os.Exit(1)
+			}
+			_, _ = c.Write([]byte("hello from the pod"))
+			c.Close()
+		}
 	case "env":
 		fmt.Println(strings.Join(os.Environ(), "\n"))
 	case "id":

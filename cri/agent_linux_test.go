@@ -1,0 +1,3 @@
+package cri_test
+
+func agent(string) int { return 1 }
