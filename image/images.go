@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -97,7 +96,10 @@ func (s *Store) Pin(_ context.Context, name string, pinned bool) error {
 	return fail("pin image", name, err)
 }
 
-var hexPrefix = regexp.MustCompile(`^[a-f0-9]{7,64}$`)
+// isHex says whether a name may be the beginning of an ID: 7 to 64 hex digits.
+func isHex(name string) bool {
+	return len(name) >= 7 && len(name) <= 64 && strings.Trim(name, "0123456789abcdef") == ""
+}
 
 // find resolves a name to the ID of an image.
 func find(tx *bolt.Tx, name string) (digest.Digest, error) {
@@ -108,7 +110,7 @@ func find(tx *bolt.Tx, name string) (digest.Digest, error) {
 		return "", fmt.Errorf("%w", ErrNotFound)
 	}
 	ref, err := policy.Parse(name)
-	if err != nil && !hexPrefix.MatchString(name) { // 64 hex digits are no valid reference
+	if err != nil && !isHex(name) { // 64 hex digits are no valid reference
 		return "", err
 	}
 	if err == nil {
@@ -131,7 +133,7 @@ func find(tx *bolt.Tx, name string) (digest.Digest, error) {
 }
 
 func findPrefix(tx *bolt.Tx, name string) (digest.Digest, error) {
-	if !hexPrefix.MatchString(name) {
+	if !isHex(name) {
 		return "", fmt.Errorf("%w", ErrNotFound)
 	}
 	var found []string

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"github.com/lifepod/lifepod/image/layer"
@@ -33,7 +32,19 @@ type snapshotRecord struct {
 	ReadOnly bool
 }
 
-var validKey = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$`)
+const keyPattern = "[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}"
+
+// validKey matches keyPattern; a regular expression would cost every program
+// that links the package its compilation.
+func validKey(key string) bool {
+	for i, c := range []byte(key) {
+		alnum := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+		if !alnum && (i == 0 || c != '_' && c != '.' && c != '-') {
+			return false
+		}
+	}
+	return key != "" && len(key) <= 128
+}
 
 // Prepare makes a writable root filesystem of an image under key, which matches
 // [a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}, and returns how to mount it: see [MountAll].
@@ -55,8 +66,8 @@ func (s *Store) View(_ context.Context, key string, image digest.Digest) ([]Moun
 func (s *Store) keyPath(key string) string { return filepath.Join(s.root, "snapshots", "keys", key) }
 
 func (s *Store) prepare(key string, image digest.Digest, readOnly bool) ([]Mount, error) {
-	if !validKey.MatchString(key) {
-		return nil, fmt.Errorf("key %q does not match %s", key, validKey)
+	if !validKey(key) {
+		return nil, fmt.Errorf("key %q does not match %s", key, keyPattern)
 	}
 	want := snapshotRecord{Image: image, ReadOnly: readOnly}
 	if m, err := s.prepared(key, want); !errors.Is(err, ErrNotFound) {
@@ -138,7 +149,7 @@ func (s *Store) makeKey(sess *session, key string, r snapshotRecord) error {
 
 // record reads what a key was made for. ErrNotFound if it was not.
 func (s *Store) record(key string) (r snapshotRecord, err error) {
-	if !validKey.MatchString(key) {
+	if !validKey(key) {
 		return r, fmt.Errorf("%w", ErrNotFound)
 	}
 	b, err := os.ReadFile(filepath.Join(s.keyPath(key), "snapshot.json"))
