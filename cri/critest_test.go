@@ -58,6 +58,9 @@ func (w *world) wantEmpty(t testing.TB) {
 	for _, dir := range []string{w.o.Run, w.o.Root} {
 		_ = filepath.WalkDir(dir, func(p string, d os.DirEntry, _ error) error {
 			rel, _ := filepath.Rel(dir, p)
+			if d != nil && d.Name() == lockFile && filepath.Dir(filepath.Dir(rel)) == "cri" {
+				return nil // the tables' own
+			}
 			if d != nil && (!d.IsDir() || len(filepath.SplitList(rel)) > 0 && filepath.Dir(rel) != "." && filepath.Dir(rel) != "cri" && rel != ".") {
 				t.Errorf("left: %s", p)
 			}

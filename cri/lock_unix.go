@@ -6,36 +6,32 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// lockDir locks a directory until the file is closed or the process ends. It
-// fails at once if another holds it.
-func lockDir(dir string) (*os.File, error) {
+// How to lock: exclusiveNow fails at once if another holds the lock.
+const (
+	shared       = unix.LOCK_SH
+	exclusive    = unix.LOCK_EX
+	exclusiveNow = unix.LOCK_EX | unix.LOCK_NB
+)
+
+// lockFileOf locks a directory until the file is closed or the process ends.
+func lockFileOf(dir string, how int) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	for {
+		err = unix.Flock(int(f.Fd()), how)
+		if !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	if err != nil {
 		f.Close()
 		return nil, os.NewSyscallError("flock", err)
 	}
 	return f, nil
-}
-
-// abandoned says that the maker of a new directory is dead. Between mkdir and
-// lock it is neither: that takes no minute.
-func abandoned(dir string) bool {
-	fi, err := os.Stat(dir)
-	if err != nil || time.Since(fi.ModTime()) < time.Minute {
-		return false
-	}
-	f, err := lockDir(dir)
-	if err != nil {
-		return !errors.Is(err, unix.EWOULDBLOCK)
-	}
-	f.Close()
-	return true
 }

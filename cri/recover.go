@@ -26,7 +26,7 @@ func (r *Runtime) recover(ctx context.Context) error {
 // dead takes the lock that the maker of a directory holds. It fails while the
 // maker lives.
 func dead(dir string) (unlock func(), ok bool) {
-	f, err := lockDir(dir)
+	f, err := lockFileOf(dir, exclusiveNow)
 	if err != nil {
 		return nil, false
 	}

@@ -114,7 +114,7 @@ func TestHalfMade(t *testing.T) {
 	}
 
 	// Its maker lives: nobody touches it.
-	lock, err := lockDir(first.containers.path(id))
+	lock, err := lockFileOf(first.containers.path(id), exclusiveNow)
 	if err != nil {
 		t.Fatal(err)
 	}

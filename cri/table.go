@@ -23,7 +23,7 @@ var (
 )
 
 // recordFile is in each directory of a table, lockFile is locked while its
-// maker is at work.
+// maker is at work. The table's own is locked while one appears.
 const (
 	recordFile = "record.json"
 	lockFile   = "lock"
@@ -146,11 +146,16 @@ func (t *table[R]) add(r R) (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
+	all, err := lockFileOf(t.dir, shared)
+	if err != nil {
+		return nil, err
+	}
+	defer all.Close()
 	tmp := filepath.Join(t.dir, ".new-"+r.id())
 	if err := effectMkdir.Do(func() error { return os.Mkdir(tmp, 0o711) }); err != nil {
 		return nil, err
 	}
-	lock, err := lockDir(tmp)
+	lock, err := lockFileOf(tmp, exclusiveNow)
 	if err == nil {
 		if err = os.WriteFile(filepath.Join(tmp, recordFile), b, 0o600); err == nil {
 			err = effectAppear.Do(func() error { return os.Rename(tmp, t.path(r.id())) })
@@ -182,13 +187,17 @@ func (t *table[R]) remove(id string, mountpoints ...string) error {
 }
 
 // sweep removes what a dead process left of add and remove. Nothing is mounted
-// there. What is being added now is locked.
+// there. It waits for those who are adding now.
 func (t *table[R]) sweep() error {
+	all, err := lockFileOf(t.dir, exclusive)
+	if err != nil {
+		return err
+	}
+	defer all.Close()
 	entries, err := os.ReadDir(t.dir)
 	for _, e := range entries {
-		path := filepath.Join(t.dir, e.Name())
-		if strings.HasPrefix(e.Name(), ".gone-") || strings.HasPrefix(e.Name(), ".new-") && abandoned(path) {
-			err = errors.Join(err, os.RemoveAll(path))
+		if strings.HasPrefix(e.Name(), ".gone-") || strings.HasPrefix(e.Name(), ".new-") {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(t.dir, e.Name())))
 		}
 	}
 	return err
