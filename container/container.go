@@ -129,7 +129,8 @@ type Exec struct {
 	User *specs.User
 	// TTY gives the process a terminal; Stderr is then unused.
 	TTY bool
-	// An *os.File is handed to the process itself; anything else is copied.
+	// An *os.File is handed to the process itself; anything else is copied. Where
+	// Stdout and Stderr are the same, one goroutine at a time writes to it.
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	Resize         <-chan Size

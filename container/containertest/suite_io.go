@@ -171,6 +171,11 @@ func execStreams(s *suite) {
 	if out != "to stdout\n" || errOut != "to stderr\n" {
 		s.Errorf("stdout %q, stderr %q", out, errOut)
 	}
+	var both bytes.Buffer
+	_, err := s.Runtime.Exec(s.ctx, spec.ID, container.Exec{Args: []string{"/testbox", "both"}, Stdout: &both, Stderr: &both})
+	if err != nil || both.String() != "to stdout\nto stderr\n" {
+		s.Errorf("stdout and stderr in one: %q, %v", both.String(), err)
+	}
 	big := strings.Repeat("0123456789abcdef", 64<<10)
 	if out, _, _ := s.exec(spec.ID, container.Exec{Args: []string{"cat"}, Stdin: strings.NewReader(big)}); out != big {
 		s.Errorf("cat gave back %d bytes of %d", len(out), len(big))

@@ -28,21 +28,23 @@ func (r *Runtime) Exec(ctx context.Context, id string, e container.Exec) (int, e
 	if e.TTY {
 		return execTTY(ctx, l, req, e)
 	}
-	var io stdio
-	defer func() { closeFiles(io.ends) }()
-	err = io.input(e.Stdin)
+	var std stdio
+	defer func() { closeFiles(std.ends) }()
+	err = std.input(e.Stdin)
 	if err == nil {
-		err = io.output(e.Stdout)
+		err = std.output(e.Stdout)
 	}
-	if err == nil {
-		err = io.output(e.Stderr)
+	if err == nil && same(e.Stdout, e.Stderr) {
+		std.theirs = append(std.theirs, std.theirs[1])
+	} else if err == nil {
+		err = std.output(e.Stderr)
 	}
 	if err != nil {
-		io.sent()
+		std.sent()
 		return 0, err
 	}
-	k, err := l.call(wire.OpExec, req, io.theirs...)
-	io.sent()
+	k, err := l.call(wire.OpExec, req, std.theirs...)
+	std.sent()
 	if err != nil {
 		return 0, err
 	}
@@ -52,11 +54,18 @@ func (r *Runtime) Exec(ctx context.Context, id string, e container.Exec) (int, e
 	if err != nil {
 		stop = closedChannel
 	}
-	io.finish(stop)
+	std.finish(stop)
 	if err == nil {
 		err = ctx.Err()
 	}
 	return code, err
+}
+
+// same tells that stdout and stderr are one writer, which must then not be
+// written to by two goroutines.
+func same(a, b io.Writer) bool {
+	defer func() { _ = recover() }() // types that cannot be compared are not the same
+	return a != nil && a == b
 }
 
 var closedChannel = func() chan struct{} {

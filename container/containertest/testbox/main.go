@@ -44,6 +44,7 @@ var commands = map[string]func(args []string){
 	"trap":   trap,
 	"ignore": ignore,
 	"child":  child,
+	"as":     as,
 	"size":   size,
 	"mem":    func([]string) { childAlloc() },
 }
@@ -135,6 +136,14 @@ func child(args []string) {
 	c.Stdout, c.Stderr = os.Stdout, os.Stderr
 	check(c.Start())
 	fmt.Println("child started")
+}
+
+// as runs another testbox as another user, with the same streams.
+func as(args []string) {
+	c := exec.Command("/testbox", args[1:]...)
+	c.Stdin, c.Stdout, c.Stderr = os.Stdin, os.Stdout, os.Stderr
+	setUser(c, number(args, 0))
+	check(c.Run())
 }
 
 // size prints the terminal's size, and again whenever a line is read.

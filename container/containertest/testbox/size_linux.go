@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"os/exec"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -12,4 +14,8 @@ func terminalSize() string {
 		return err.Error()
 	}
 	return fmt.Sprintf("%dx%d", w.Col, w.Row)
+}
+
+func setUser(c *exec.Cmd, uid int) {
+	c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}}
 }
