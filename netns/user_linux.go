@@ -1,6 +1,7 @@
 package netns
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -42,7 +43,7 @@ func stopped(kinds Kinds, o Options) (*exec.Cmd, error) {
 			mask |= uintptr(f)
 		}
 	}
-	c := exec.Command("/proc/self/exe") // never runs: it is stopped at its exec
+	c := exec.CommandContext(context.Background(), "/proc/self/exe") // never runs: it is stopped at its exec
 	c.Env = []string{}
 	c.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: mask, Ptrace: true, Pdeathsig: syscall.SIGKILL,

@@ -118,7 +118,7 @@ func parseLegacy(info, table []byte, bridge string) (drops bool, err error) {
 	if !found {
 		return false, errors.New("legacy iptables: FORWARD has no policy")
 	}
-	return drops && !(in && out), nil
+	return drops && (!in || !out), nil
 }
 
 func device16(b []byte, name string) bool {

@@ -3,6 +3,7 @@ package cni
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -68,7 +69,7 @@ func (w world) open(t testing.TB) *Network {
 func (w world) leftovers(t testing.TB) (left []string) {
 	t.Helper()
 	leases, _ := filepath.Glob(w.ipam + "/*/10.*")
-	cached, _ := filepath.Glob(w.CacheDir + "/results/*")
+	cached, _ := filepath.Glob(w.CacheDir + "/*/*")
 	left = append(leases, cached...)
 	err := netns.Do(w.Host, func() error {
 		links, err := netlink.LinkList()
@@ -127,6 +128,42 @@ func TestTeardownUsesTheConfigurationOfSetup(t *testing.T) {
 		t.Errorf("Check: %v", err)
 	}
 	if err := n.Teardown(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	if left := w.leftovers(t); len(left) > 0 {
+		t.Errorf("left %v", left)
+	}
+}
+
+// A process was killed right after ADD and before libcni wrote its answer down;
+// since then the configuration has gone.
+func TestTeardownAfterACrashInSetup(t *testing.T) {
+	w := newWorld(t)
+	n := w.open(t)
+	a := w.pod(t, "p")
+	list, err := load(w.ConfDir, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.IfName = "eth0"
+	rt, err := runtimeConf(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.remember(attachment{list, rt}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.add(t.Context(), list, rt); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.RemoveAll(w.CacheDir+"/results"), os.RemoveAll(w.ConfDir)); err != nil {
+		t.Fatal(err)
+	}
+	next := w.open(t)
+	if err := next.Check(t.Context(), a); err == nil || !strings.Contains(err.Error(), "did not come to its end") {
+		t.Errorf("Check: %v", err)
+	}
+	if err := next.Teardown(t.Context(), netns.Attachment{ID: "p"}); err != nil {
 		t.Fatal(err)
 	}
 	if left := w.leftovers(t); len(left) > 0 {

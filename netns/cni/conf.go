@@ -1,6 +1,7 @@
 package cni
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -38,10 +39,10 @@ func loadFile(file string) (*libcni.NetworkConfigList, error) {
 	}
 	if filepath.Ext(file) == ".conflist" {
 		l, err := libcni.NetworkConfFromFile(file)
-		if err == nil {
-			err = check(l)
+		if err != nil {
+			return nil, err
 		}
-		return l, err
+		return whole(l)
 	}
 	b, err := os.ReadFile(file)
 	if err != nil {
@@ -56,7 +57,31 @@ func fromPlugin(b []byte) (*libcni.NetworkConfigList, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := libcni.ConfListFromConf(p)
+	return fromMap(map[string]any{"name": p.Network.Name, "cniVersion": p.Network.CNIVersion, "plugins": []json.RawMessage{b}})
+}
+
+// whole makes the list's own bytes say all of it, also the plugins that came
+// from other files, so that they are enough to take down what it set up.
+func whole(l *libcni.NetworkConfigList) (*libcni.NetworkConfigList, error) {
+	var m map[string]any
+	if err := json.Unmarshal(l.Bytes, &m); err != nil {
+		return nil, err
+	}
+	var ps []json.RawMessage
+	for _, p := range l.Plugins {
+		ps = append(ps, p.Bytes)
+	}
+	m["plugins"], m["cniVersion"], m["loadOnlyInlinedPlugins"] = ps, l.CNIVersion, true
+	delete(m, "cniVersions")
+	return fromMap(m)
+}
+
+func fromMap(m map[string]any) (*libcni.NetworkConfigList, error) {
+	b, err := json.Marshal(m)
+	if err != nil {
+		return nil, err
+	}
+	l, err := libcni.NetworkConfFromBytes(b)
 	if err == nil {
 		err = check(l)
 	}
@@ -66,6 +91,9 @@ func fromPlugin(b []byte) (*libcni.NetworkConfigList, error) {
 func check(l *libcni.NetworkConfigList) error {
 	if l.Name == "" {
 		return errors.New("it has no name")
+	}
+	if len(l.Plugins) == 0 {
+		return errors.New("it has no plugins")
 	}
 	for i, p := range l.Plugins {
 		if p.Network.Type == "" || filepath.Base(p.Network.Type) != p.Network.Type {

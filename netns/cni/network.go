@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"time"
 
 	"github.com/containernetworking/cni/libcni"
@@ -79,6 +80,9 @@ func (n *Network) setup(ctx context.Context, a netns.Attachment) (netns.Result, 
 	if err := netns.LoopbackUp(a.Path); err != nil {
 		return netns.Result{}, err
 	}
+	if !containerID.MatchString(a.ID) || !interfaceName.MatchString(a.IfName) {
+		return netns.Result{}, fmt.Errorf("id %q, interface %q: use letters, digits, '.', '_' and '-', at most 128 and 15", a.ID, a.IfName)
+	}
 	list, err := load(n.o.ConfDir, n.o.ConfFile)
 	if err != nil {
 		return netns.Result{}, err
@@ -90,12 +94,12 @@ func (n *Network) setup(ctx context.Context, a netns.Attachment) (netns.Result, 
 	if err != nil {
 		return netns.Result{}, err
 	}
-	if old, err := n.attachments(a.ID); err != nil {
+	if err := n.teardown(ctx, a); err != nil { // again: what was begun is undone first
 		return netns.Result{}, err
-	} else if len(old) > 0 { // again: as it was set up, it must be taken down
-		if err := n.teardown(ctx, a); err != nil {
-			return netns.Result{}, err
-		}
+	}
+	at := attachment{list, rt}
+	if err := n.remember(at); err != nil {
+		return netns.Result{}, err
 	}
 	r, err := n.add(ctx, list, rt)
 	if err == nil {
@@ -106,9 +110,7 @@ func (n *Network) setup(ctx context.Context, a netns.Attachment) (netns.Result, 
 		err = fmt.Errorf("the result of network %s: %w", list.Name, err)
 	}
 	// Whoever failed, those before it have made interfaces and taken addresses.
-	undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), n.o.Timeout)
-	defer cancel()
-	return netns.Result{}, errors.Join(err, n.del(undo, list, rt))
+	return netns.Result{}, errors.Join(err, n.del(context.WithoutCancel(ctx), at))
 }
 
 func (n *Network) add(ctx context.Context, list *libcni.NetworkConfigList, rt *libcni.RuntimeConf) (types.Result, error) {
@@ -117,24 +119,25 @@ func (n *Network) add(ctx context.Context, list *libcni.NetworkConfigList, rt *l
 	return n.cni.AddNetworkList(ctx, list, rt)
 }
 
-// del runs DEL. A namespace that is no longer one is not named to the plugins:
-// they would fail on it and keep the address.
-func (n *Network) del(ctx context.Context, list *libcni.NetworkConfigList, rt *libcni.RuntimeConf) error {
+// del runs DEL and forgets the attachment. A namespace that is no longer one is
+// not named to the plugins: they would fail on it and keep the address.
+func (n *Network) del(ctx context.Context, at attachment) error {
 	ctx, cancel := context.WithTimeout(ctx, n.o.Timeout)
 	defer cancel()
+	rt := *at.rt
 	err := netns.Valid(rt.NetNS)
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, netns.ErrNotNamespace) {
-		gone := *rt
-		gone.NetNS = ""
-		rt = &gone
+		rt.NetNS = ""
 	}
-	return n.cni.DelNetworkList(ctx, list, rt)
+	if err := n.cni.DelNetworkList(ctx, at.list, &rt); err != nil {
+		return err
+	}
+	return n.forget(at)
 }
 
-// Teardown runs DEL with what ADD was run with, or, where ADD did not come to
-// its end, with the configuration of now.
+// Teardown runs DEL with what ADD was run with, as far as it came. Without an
+// ADD there is nothing to undo and no plugin runs.
 func (n *Network) Teardown(ctx context.Context, a netns.Attachment) error {
-	a.IfName = cmp.Or(a.IfName, "eth0")
 	if err := n.teardown(ctx, a); err != nil {
 		return fmt.Errorf("tear down the network of %s: %w", a.ID, err)
 	}
@@ -142,30 +145,15 @@ func (n *Network) Teardown(ctx context.Context, a netns.Attachment) error {
 }
 
 func (n *Network) teardown(ctx context.Context, a netns.Attachment) error {
-	old, err := n.attachments(a.ID)
-	if err != nil {
-		return err
+	if a.ID == "" {
+		return nil // an empty ID would stand for all
 	}
-	var errs []error
-	for _, at := range old {
-		errs = append(errs, n.delOld(ctx, at))
+	begun, err := n.attachments(a.ID)
+	errs := []error{err}
+	for _, at := range begun {
+		errs = append(errs, n.del(ctx, at))
 	}
-	if len(old) > 0 {
-		return errors.Join(errs...)
-	}
-	list, err := load(n.o.ConfDir, n.o.ConfFile)
-	if err != nil {
-		return nil // without a configuration nothing was added either
-	}
-	rt, err := runtimeConf(a)
-	if err != nil {
-		return nil // Setup refused it
-	}
-	return n.del(ctx, list, rt)
-}
-
-func (n *Network) delOld(ctx context.Context, at attachment) error {
-	return n.del(ctx, at.list, at.rt)
+	return errors.Join(errs...)
 }
 
 // Check runs CHECK. Networks older than version 0.4.0, and those that disable
@@ -174,12 +162,13 @@ func (n *Network) Check(ctx context.Context, a netns.Attachment) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	a.IfName = cmp.Or(a.IfName, "eth0")
 	if err := n.check(ctx, a); err != nil {
 		return fmt.Errorf("check the network of %s: %w", a.ID, err)
 	}
 	return nil
 }
+
+var interfaceName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$`)
 
 func (n *Network) check(ctx context.Context, a netns.Attachment) error {
 	ctx, cancel := context.WithTimeout(ctx, n.o.Timeout)
@@ -188,7 +177,7 @@ func (n *Network) check(ctx context.Context, a netns.Attachment) error {
 	if err != nil {
 		return err
 	}
-	if len(old) == 0 {
+	if len(old) == 0 || a.ID == "" {
 		return errors.New("it is not set up")
 	}
 	for _, at := range old {

@@ -184,7 +184,7 @@ func TestStatusAndGC(t *testing.T) {
 	if err := n.GC(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
-	if left, _ := filepath.Glob(dir + "/cache/results/*"); len(left) > 0 {
+	if left, _ := filepath.Glob(dir + "/cache/*/*"); len(left) > 0 {
 		t.Errorf("still cached: %v", left)
 	}
 	b, _ = os.ReadFile(dir + "/GC.json")

@@ -2,6 +2,7 @@ package netnstest
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"net"
 	"net/netip"
@@ -66,14 +67,14 @@ func (b *bed) forwarded(t *testing.T, a netns.Attachment, p netns.PortMapping, t
 // exchange serves in a's namespace and asks from another.
 func (b *bed) exchange(t *testing.T, a netns.Attachment, protocol string, port uint16, to netip.AddrPort, from, who string) {
 	t.Helper()
-	stop, err := serve(a.Path, protocol, port, []byte(a.ID))
+	stop, err := serve(t.Context(), a.Path, protocol, port, []byte(a.ID))
 	if err != nil {
 		t.Errorf("serve in %s: %v", a.ID, err)
 		return
 	}
 	defer stop()
 	var got []byte
-	if err := netns.Do(from, func() error { got, err = ask(protocol, to); return err }); err != nil {
+	if err := netns.Do(from, func() error { got, err = ask(t.Context(), protocol, to); return err }); err != nil {
 		t.Errorf("%s did not reach %s at %s/%s: %v", who, a.ID, to, protocol, err)
 		return
 	}
@@ -89,7 +90,7 @@ func (b *bed) unreached(t *testing.T, to netip.AddrPort, from string) {
 		return
 	}
 	err := netns.Do(from, func() error {
-		c, err := net.DialTimeout("tcp", to.String(), patience)
+		c, err := (&net.Dialer{Timeout: patience}).DialContext(t.Context(), "tcp", to.String())
 		if err != nil {
 			return err
 		}
@@ -103,16 +104,16 @@ func (b *bed) unreached(t *testing.T, to netip.AddrPort, from string) {
 }
 
 // serve answers every connection or datagram with text until stop is called.
-func serve(path, protocol string, port uint16, text []byte) (stop func(), err error) {
+func serve(ctx context.Context, path, protocol string, port uint16, text []byte) (stop func(), err error) {
 	addr := netip.AddrPortFrom(netip.IPv4Unspecified(), port).String()
 	var l net.Listener
 	var p net.PacketConn
 	err = netns.Do(path, func() (err error) {
 		if protocol == "udp" {
-			p, err = net.ListenPacket("udp4", addr)
+			p, err = new(net.ListenConfig).ListenPacket(ctx, "udp4", addr)
 			return err
 		}
-		l, err = net.Listen("tcp4", addr)
+		l, err = new(net.ListenConfig).Listen(ctx, "tcp4", addr)
 		return err
 	})
 	if err != nil {
@@ -150,8 +151,8 @@ func answerDatagrams(p net.PacketConn, text []byte) {
 }
 
 // ask reads what a server says. A datagram may be lost: it is sent again.
-func ask(protocol string, to netip.AddrPort) ([]byte, error) {
-	c, err := net.DialTimeout(protocol, to.String(), patience)
+func ask(ctx context.Context, protocol string, to netip.AddrPort) ([]byte, error) {
+	c, err := (&net.Dialer{Timeout: patience}).DialContext(ctx, protocol, to.String())
 	if err != nil {
 		return nil, err
 	}
