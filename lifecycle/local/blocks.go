@@ -66,7 +66,8 @@ func (b *blocks) openRuntime(n *Node) error {
 	}
 	if b.containers = n.o.Containers; b.containers == nil {
 		rt, err := runc.Open(runc.Options{
-			Root: n.o.Root, Run: n.o.Run, CgroupRoot: n.o.CgroupRoot, Supervisor: n.o.Supervisor, Log: n.o.Log,
+			Root: n.o.Root, Run: n.o.Run, CgroupRoot: n.o.CgroupRoot, Supervisor: n.o.Supervisor,
+			SupervisorIdle: n.o.SupervisorIdle, Log: n.o.Log,
 		})
 		if err != nil {
 			return err

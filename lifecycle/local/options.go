@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
@@ -39,6 +40,9 @@ type Options struct {
 	// Supervisor is the path of a prebuilt lifepod-supervisor. Empty means one
 	// beside this program, else this program itself.
 	Supervisor string
+	// SupervisorIdle is how long the supervisor stays after the last container and
+	// the last process that has the root open. Zero means 5 s.
+	SupervisorIdle time.Duration
 	// Images configures the image store, Pull each pull but for its credentials.
 	Images image.Options
 	Pull   image.PullOptions
@@ -74,9 +78,9 @@ type CRI struct {
 	Images  lifecycle.Images
 }
 
-// rootID is the 8 characters that tell one root's cgroups, links and tables from
-// another's.
-func rootID(root string) string {
+// RootID is the 8 characters that tell the cgroups, links and tables of one root
+// (an absolute path without symbolic links) from another's.
+func RootID(root string) string {
 	sum := sha256.Sum256([]byte(root))
 	return hex.EncodeToString(sum[:4])
 }
@@ -95,7 +99,7 @@ func (o *Options) complete() (id string, err error) {
 	if o.Root, err = filepath.EvalSymlinks(o.Root); err != nil {
 		return "", err
 	}
-	id = rootID(o.Root)
+	id = RootID(o.Root)
 	if o.Run == "" {
 		if o.Run = "/run/lifepod"; o.Root != DefaultRoot {
 			o.Run += "-" + id
