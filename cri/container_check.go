@@ -64,7 +64,7 @@ func (r *Runtime) liveSandbox(ctx context.Context, id string) (*sandbox, error) 
 // container finds one that is wholly made.
 func (r *Runtime) container(id string) (*ctr, error) {
 	c, err := r.containers.get(id)
-	if err != nil || c.Phase == making {
+	if err != nil || c.Phase == making || c.Phase == leaving {
 		return nil, errorf(codes.NotFound, "container %q not found", id)
 	}
 	return c, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -225,6 +226,15 @@ func (r *Runtime) discard(ctx context.Context, c *ctr) error {
 	rt, err := r.runtime(c.Handler)
 	if err != nil {
 		return err
+	}
+	// From here on nobody may look: a status without its process would tell of an
+	// end that nobody saw.
+	if c.Phase == ready {
+		gone := *c
+		gone.Phase = leaving
+		if err := r.containers.put(&gone); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return wrap(err, "mark it as leaving")
+		}
 	}
 	if err := rt.Delete(ctx, c.ID); err != nil {
 		return wrap(err, "delete the process")

@@ -50,7 +50,7 @@ func (r *Runtime) listContainers(ctx context.Context, want func(*ctr) bool) ([]l
 	states := map[string]map[string]container.State{}
 	var out []listed
 	for _, c := range recs {
-		if c.Phase == making || !want(c) {
+		if c.Phase == making || c.Phase == leaving || !want(c) {
 			continue
 		}
 		if c.Boot != r.boot {

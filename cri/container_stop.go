@@ -158,8 +158,8 @@ func (r *Runtime) RemoveContainer(ctx context.Context, id string) (err error) {
 		return err
 	}
 	defer unlock()
-	c, err := r.container(id)
-	if err != nil {
+	c, err := r.containers.get(id)
+	if err != nil || c.Phase == making {
 		return nil
 	}
 	if err := r.discard(ctx, c); err != nil {

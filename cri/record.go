@@ -16,6 +16,7 @@ type phase string
 const (
 	making  phase = "making" // its maker holds the lock of its directory, or is dead
 	ready   phase = "ready"
+	leaving phase = "leaving" // containers that are being removed, or whose remover is dead
 	stopped phase = "stopped" // sandboxes only
 )
 
