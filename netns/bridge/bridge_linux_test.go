@@ -26,6 +26,10 @@ func options(t testing.TB) Options {
 		Pools: []netip.Prefix{netip.MustParsePrefix("10.77.0.0/29")}}
 	testutil.CheckLeaks(t, testutil.Scope{Dirs: []string{dir}, Names: []string{o.ID}})
 	o.Host = netnstest.NewHost(t)
+	// A new namespace begins with the real host's value.
+	if err := netns.Do(o.Host, func() error { return writeSysctl(forwarding, "0") }); err != nil {
+		t.Fatal(err)
+	}
 	return o
 }
 
@@ -78,9 +82,6 @@ func TestSuite(t *testing.T) {
 	testutil.RequireRoot(t)
 	netnstest.Run(t, func(t testing.TB) netnstest.Bed {
 		o := options(t)
-		if err := netns.Do(o.Host, func() error { return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("0"), 0) }); err != nil {
-			t.Fatal(err)
-		}
 		return netnstest.Bed{Network: open(t, o), Host: o.Host, Capacity: 5, Leftovers: func() []string { return leftovers(t, o) }}
 	})
 }

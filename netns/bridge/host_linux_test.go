@@ -64,9 +64,6 @@ func TestTwoRoots(t *testing.T) {
 	o2.Host, o2.Shared = o1.Host, o1.Shared
 	pools := []netip.Prefix{netip.MustParsePrefix("10.77.0.0/23")}
 	o1.Pools, o2.Pools = pools, pools
-	if err := netns.Do(o1.Host, func() error { return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("0"), 0) }); err != nil {
-		t.Fatal(err)
-	}
 	n1, n2 := open(t, o1), open(t, o2)
 	a1, a2 := pod(t, "one", tcp(80, 80)), pod(t, "two", tcp(81, 80))
 	r1, err := n1.Setup(t.Context(), a1)
