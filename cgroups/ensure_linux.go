@@ -211,6 +211,13 @@ func (m *Manager) write(p string, files []setting) error {
 		}
 		dir := h.path(p)
 		err := writeFile(dir, f.file, f.content)
+		if errors.Is(err, unix.ENOENT) && h.unified {
+			// Another call offers the controller right now: the kernel says so before
+			// the files are there. Offering it again waits for that.
+			if writeFile(h.path(path.Dir(p)), "cgroup.subtree_control", "+"+f.controller) == nil {
+				err = writeFile(dir, f.file, f.content)
+			}
+		}
 		if errors.Is(err, unix.EINVAL) && f.file == "cpu.cfs_period_us" && i+1 < len(files) && files[i+1].file == "cpu.cfs_quota_us" {
 			// With the old quota the new period would be more than the parent's
 			// share: the quota goes first.
