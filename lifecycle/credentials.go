@@ -2,10 +2,54 @@ package lifecycle
 
 import (
 	"context"
+	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/lifepod/lifepod/image/credentials"
+	"github.com/lifepod/lifepod/image/policy"
 )
 
+// credentials are what to pull an image with, in the order in which to try them;
+// one nil, which is anonymous, when the pod's pull secrets hold none for it. A
+// pull secret that is missing is passed over, as in Kubernetes: the image may
+// be public.
 func (w *worker) credentials(ctx context.Context, image string) ([]*runtimeapi.AuthConfig, error) {
-	return []*runtimeapi.AuthConfig{nil}, nil
+	ref, err := policy.Parse(image)
+	if err != nil {
+		return nil, err
+	}
+	var ring credentials.Keyring
+	for _, s := range w.pod.Spec.ImagePullSecrets {
+		secret, err := w.r.objects().Secret(ctx, w.pod.Namespace, s.Name)
+		if absent(err) {
+			continue
+		} else if err != nil {
+			return nil, fmt.Errorf("read pull secret %s/%s: %w", w.pod.Namespace, s.Name, err)
+		}
+		cfg, err := pullSecret(secret)
+		if err != nil {
+			return nil, fmt.Errorf("read pull secret %s/%s: %w", w.pod.Namespace, s.Name, err)
+		}
+		ring.Add(cfg)
+	}
+	var out []*runtimeapi.AuthConfig
+	for _, a := range ring.Lookup(ref.Name()) {
+		out = append(out, &runtimeapi.AuthConfig{Username: a.Username, Password: a.Password})
+	}
+	if out == nil {
+		return []*runtimeapi.AuthConfig{nil}, nil
+	}
+	return out, nil
+}
+
+func pullSecret(s *corev1.Secret) (credentials.Config, error) {
+	switch {
+	case s.Type == corev1.SecretTypeDockerConfigJson && len(s.Data[corev1.DockerConfigJsonKey]) > 0:
+		return credentials.ParseConfigJSON(s.Data[corev1.DockerConfigJsonKey])
+	case s.Type == corev1.SecretTypeDockercfg && len(s.Data[corev1.DockerConfigKey]) > 0:
+		return credentials.ParseConfig(s.Data[corev1.DockerConfigKey])
+	}
+	return nil, nil // of another type: it holds none
 }
