@@ -24,6 +24,7 @@ type checker struct {
 	began    map[string]bool   // init containers that succeeded, sidecars that started, in this sandbox
 	box      string
 	ends     map[string]int32 // exit codes by status id
+	said     map[string]bool  // instances whose readiness probe succeeded, by status id
 	backoff  map[string]*ladder
 	settling int
 	limit    time.Time // when everything must be dead
@@ -41,7 +42,7 @@ type ladder struct {
 }
 
 func newChecker(w *world) *checker {
-	return &checker{w: w, began: map[string]bool{}, ends: map[string]int32{}, backoff: map[string]*ladder{}}
+	return &checker{w: w, began: map[string]bool{}, said: map[string]bool{}, ends: map[string]int32{}, backoff: map[string]*ladder{}}
 }
 
 func (c *checker) faultf(format string, args ...any) {
@@ -109,6 +110,12 @@ func (c *checker) actions(in plan.Input, p plan.Plan) {
 			if inst := c.w.find(a.ContainerID); inst != nil && inst.State == plan.Running {
 				c.faultf("removes %s, which runs", a.ContainerID)
 			}
+		case plan.RemoveSandbox:
+			if slices.ContainsFunc(c.w.containers, func(i *instance) bool { return i.SandboxID == a.ID }) {
+				c.faultf("removes %s with containers in it", a.ID)
+			}
+		case plan.CreateSandbox:
+			c.newSandbox(in)
 		case plan.StopSandbox, plan.TearDownVolumes, plan.RemoveCgroup:
 			if n := c.running(); n > 0 {
 				c.faultf("%T while %d containers run", a, n)
@@ -120,6 +127,39 @@ func (c *checker) actions(in plan.Input, p plan.Plan) {
 		}
 		if in.Deletion != nil {
 			c.notAfterDeletion(a)
+		}
+	}
+}
+
+// newSandbox checks that a sandbox is made where it can be, and into emptiness.
+func (c *checker) newSandbox(in plan.Input) {
+	if in.Observed.Volumes != plan.Present || in.Observed.Cgroup != plan.Present {
+		c.faultf("a sandbox without volumes or cgroup")
+	}
+	for _, inst := range c.w.containers {
+		if _, kind := podutil.Find(&c.w.pod.Spec, inst.Name); kind == podutil.Init || inst.State == plan.Running {
+			c.faultf("a sandbox while %s is there", inst.ID)
+		}
+	}
+}
+
+// tidy checks that of a container nothing is kept but its newest end.
+func (c *checker) tidy(in plan.Input, p plan.Plan) {
+	if !c.w.calm || len(in.InFlight)+len(p.Actions)+len(p.Memory.Retry) > 0 || p.Memory.Stage == plan.Terminating {
+		return
+	}
+	dead := map[string]int{}
+	for _, inst := range c.w.containers {
+		if dead[inst.Name]++; inst.State == plan.Running {
+			dead[inst.Name]--
+		}
+		if dead[inst.Name] > 1 {
+			c.faultf("%d ended instances of %s are kept", dead[inst.Name], inst.Name)
+		}
+	}
+	for i, b := range c.w.boxes {
+		if !b.Ready && i < len(c.w.boxes)-1 && !slices.ContainsFunc(c.w.containers, func(i *instance) bool { return i.SandboxID == b.ID }) {
+			c.faultf("sandbox %s is kept", b.ID)
 		}
 	}
 }
@@ -245,6 +285,7 @@ func (c *checker) settles(in plan.Input, p plan.Plan) {
 		return
 	}
 	c.settling = 0
+	c.tidy(in, p)
 	in.Memory, in.Finished = p.Memory, nil
 	for _, a := range p.Actions {
 		in.InFlight = append(slices.Clone(in.InFlight), plan.InFlight{Action: a, Started: in.Now})

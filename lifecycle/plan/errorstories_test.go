@@ -133,18 +133,18 @@ func TestStoryDeleteInPull(t *testing.T) {
 func TestStoryInitFailNever(t *testing.T) {
 	pod := simplePod()
 	pod.Spec.RestartPolicy = corev1.RestartPolicyNever
-	pod.Spec.InitContainers = []corev1.Container{{Name: "i1", Image: "img", ImagePullPolicy: corev1.PullIfNotPresent}}
+	pod.Spec.InitContainers = []corev1.Container{{Name: "i1", Image: "img", ImagePullPolicy: corev1.PullIfNotPresent}, {Name: "i2", Image: "img"}}
 	st := tell(pod)
 	st.lives["i1"] = []life{{lasts: s, exit: 3}}
 	st.w.until(epoch.Add(20 * s))
 	st.is(t, `
-		0 = Pending i1:PodInitializing app:PodInitializing
+		0 = Pending i1:PodInitializing i2:PodInitializing app:PodInitializing
 		0 sandbox#0
 		0 start i1#0
-		0 = Pending i1:running app:PodInitializing
-		1 = Pending i1:3/Error app:PodInitializing
+		0 = Pending i1:running i2:PodInitializing app:PodInitializing
+		1 = Pending i1:3/Error i2:PodInitializing app:PodInitializing
 		1 stop sandbox
-		1 = Failed i1:3/Error app:PodInitializing`)
+		1 = Failed i1:3/Error i2:PodInitializing app:PodInitializing`)
 }
 
 func TestStoryInitOOMExit0Never(t *testing.T) {

@@ -34,7 +34,7 @@ func (s *state) hookDone(c *corev1.Container, inst Container, k *Kill) bool {
 	over := !s.now.Before(k.Since.Add(k.Grace))
 	hook := RunPreStop{Name: inst.Name, ContainerID: inst.ID}
 	switch {
-	case c.Lifecycle == nil || c.Lifecycle.PreStop == nil || k.Grace <= 0:
+	case c.Lifecycle == nil || c.Lifecycle.PreStop == nil:
 		k.HookDone = k.Since
 	case over:
 		s.cancel(hook.Key())

@@ -133,19 +133,19 @@ func (s *state) errorUntil(name string) time.Time {
 	return s.now.Add(errorPause)
 }
 
-// abort gives up the start under way, whatever it does. While the runtime is at
-// work on the container itself, its end is waited for.
+// abort gives up all starting, whatever it does. While the runtime is at work on
+// a container itself, its end is waited for.
 func (s *state) abort() {
+	for k, a := range s.inFlight {
+		switch a.(type) {
+		case CheckImage, PullImage, StartContainer, RunPostStart:
+			s.cancel(k)
+		}
+	}
 	st := s.mem.Starting
-	if st == nil {
+	if st == nil || s.busy(StartContainer{Name: st.Name}.Key()) {
 		return
 	}
-	busy := StartContainer{Name: st.Name}.Key()
-	s.cancel(CheckImage{Container: st.Name}.Key())
-	s.cancel(RunPostStart{ContainerID: st.ContainerID}.Key())
-	s.cancel(busy)
-	if !s.busy(busy) {
-		s.mem.Starting = nil
-		s.again = s.again || st.ContainerID != ""
-	}
+	s.mem.Starting = nil
+	s.again = s.again || st.ContainerID != ""
 }

@@ -27,6 +27,7 @@ func (c *checker) status(st *corev1.PodStatus) {
 	if ended(st.Phase) {
 		c.terminal(st)
 	}
+	c.ready(st)
 	for _, cond := range st.Conditions {
 		if cond.LastTransitionTime.IsZero() {
 			c.faultf("condition %s has no time", cond.Type)
@@ -53,6 +54,21 @@ func (c *checker) status(st *corev1.PodStatus) {
 	for _, now := range slices.Concat(st.InitContainerStatuses, st.ContainerStatuses) {
 		if was := podutil.Status(slices.Concat(c.last.InitContainerStatuses, c.last.ContainerStatuses), now.Name); was != nil && now.RestartCount < was.RestartCount {
 			c.faultf("restart count of %s falls from %d to %d", now.Name, was.RestartCount, now.RestartCount)
+		}
+	}
+}
+
+// ready checks that what has a readiness probe is ready only once it said so.
+func (c *checker) ready(st *corev1.PodStatus) {
+	for _, v := range c.w.verdicts {
+		if v.Kind == plan.Readiness && v.OK {
+			c.said["fake://"+v.ContainerID] = true
+		}
+	}
+	for ctr := range podutil.Containers(&c.w.pod.Spec, podutil.Main) {
+		s := podutil.Status(slices.Concat(st.InitContainerStatuses, st.ContainerStatuses), ctr.Name)
+		if ctr.ReadinessProbe != nil && s.Ready && !c.said[s.ContainerID] {
+			c.faultf("%s is ready before its probe says so", ctr.Name)
 		}
 	}
 }
@@ -87,6 +103,17 @@ func (c *checker) terminal(st *corev1.PodStatus) {
 }
 
 func (c *checker) probes(in plan.Input, p plan.Plan) {
+	for ctr := range podutil.Containers(&c.w.pod.Spec, podutil.Main) {
+		s := podutil.Status(slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses), ctr.Name)
+		if ctr.ReadinessProbe == nil || s.State.Running == nil || !*s.Started {
+			continue
+		}
+		if !slices.ContainsFunc(p.Probes, func(x plan.ProbeSpec) bool {
+			return x.Kind == plan.Readiness && "fake://"+x.ContainerID == s.ContainerID
+		}) {
+			c.faultf("%s runs, and nothing probes whether it is ready", ctr.Name)
+		}
+	}
 	for _, spec := range p.Probes {
 		inst := c.w.find(spec.ContainerID)
 		if inst == nil || inst.State != plan.Running {

@@ -49,6 +49,7 @@ func (s *state) replace(a actions) {
 	}
 	s.abort()
 	s.killAll()
+	s.prune()
 	if !s.quietContainers() || !s.stopSandboxes() || !a.createSandbox || !s.purgeInit() || !s.prepare() {
 		return
 	}

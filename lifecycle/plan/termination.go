@@ -13,30 +13,15 @@ import (
 // that would make something is cancelled.
 func (s *state) terminate() {
 	s.abort()
-	for _, a := range []Action{EnsureCgroup{}, SetUpVolumes{}, CreateSandbox{}} {
-		s.cancelMaking(a)
-	}
-	for c := range podutil.Containers(&s.pod.Spec, podutil.All) {
-		s.cancel(CheckImage{Container: c.Name}.Key())
-		s.cancel(StartContainer{Name: c.Name}.Key())
-	}
 	for k, a := range s.inFlight {
-		if _, ok := a.(RunPostStart); ok {
+		switch a.(type) {
+		case EnsureCgroup, SetUpVolumes, CreateSandbox:
 			s.cancel(k)
 		}
 	}
 	s.killAll()
 	if s.quiet() {
 		s.stopSandboxes()
-	}
-}
-
-// cancelMaking cancels an action in flight of just that type: teardowns share
-// keys with setups.
-func (s *state) cancelMaking(a Action) {
-	switch s.inFlight[a.Key()].(type) {
-	case EnsureCgroup, SetUpVolumes, CreateSandbox:
-		s.cancel(a.Key())
 	}
 }
 
@@ -100,6 +85,10 @@ func (s *state) cleanUp() {
 				s.do(RemoveSandbox{ID: b.ID})
 			}
 		}
+	}
+	if s.in.Deletion == nil {
+		s.prune()
+		s.removeOldSandboxes()
 	}
 	if s.in.Observed.Volumes != Absent {
 		s.do(TearDownVolumes{})
