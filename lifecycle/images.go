@@ -54,8 +54,7 @@ func (w *worker) pullImage(ctx context.Context, a plan.PullImage) plan.Result {
 	if len(errs) > 1 {
 		err = errors.Join(errs...)
 	}
-	waits := policy.Failed(a.Image, err)
-	return plan.Result{Err: &plan.Failure{Reason: waits.Reason, Message: waits.Message}}
+	return plan.Result{Err: &plan.Failure{Reason: policy.Failed(a.Image, err).Reason, Message: err.Error()}}
 }
 
 func facts(img *runtimeapi.Image) plan.ImageFacts {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"time"
 
 	"github.com/lifepod/lifepod/cgroups"
 	"github.com/lifepod/lifepod/container"
@@ -88,11 +89,14 @@ func (b *blocks) openRuntime(n *Node) error {
 	return nil
 }
 
+// networkLinger keeps the bridge for the next pod; Close ends it.
+const networkLinger = 2 * time.Second
+
 func (b *blocks) network(n *Node) (netns.Network, error) {
 	if n.o.Network != nil {
 		return n.o.Network, nil
 	}
-	nw, err := bridge.New(bridge.Options{ID: n.id, Dir: filepath.Join(n.o.Run, "net"), Pools: n.o.Pools})
+	nw, err := bridge.New(bridge.Options{ID: n.id, Dir: filepath.Join(n.o.Run, "net"), Pools: n.o.Pools, Linger: networkLinger})
 	if err != nil {
 		return nil, err
 	}
