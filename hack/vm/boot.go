@@ -23,7 +23,7 @@ var guest string
 var errFailed = errors.New("tests failed")
 
 // boot runs tests in one machine and reports on them.
-func boot(o options, tests []test, flags []string) error {
+func boot(ctx context.Context, o options, tests []test, flags []string) error {
 	if os.Getuid() != 0 {
 		return errors.New("running the machine needs root, to share files with it")
 	}
@@ -39,7 +39,7 @@ func boot(o options, tests []test, flags []string) error {
 	if err := writeGuest(o, dir, release, tests, flags); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), o.timeout)
+	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
 	share, err := shareRoot(ctx, dir)
 	if err != nil {

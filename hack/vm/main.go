@@ -18,11 +18,13 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"time"
@@ -37,7 +39,10 @@ type options struct {
 
 func main() {
 	o, args := parse(os.Args[1:])
-	if err := run(o, args); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := run(ctx, o, args)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "vm:", err)
 		if errors.Is(err, errFailed) {
 			os.Exit(1)
@@ -60,16 +65,16 @@ func parse(args []string) (options, []string) {
 	return o, f.Args()
 }
 
-func run(o options, args []string) error {
+func run(ctx context.Context, o options, args []string) error {
 	if o.cache == "" {
-		out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
+		out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
 		if err != nil {
 			return fmt.Errorf("find the module: %w", err)
 		}
 		o.cache = filepath.Join(strings.TrimSpace(string(out)), ".cache", "vm")
 	}
 	if o.setup {
-		if err := setup(o.cache); err != nil {
+		if err := setup(ctx, o.cache); err != nil {
 			return err
 		}
 		if len(args) == 0 {
@@ -80,14 +85,14 @@ func run(o options, args []string) error {
 	if len(programs) == 0 {
 		return errors.New("nothing to run: name packages (./cgroups) or test binaries")
 	}
-	tests, err := compile(o.cache, programs)
+	tests, err := compile(ctx, o.cache, programs)
 	if err != nil {
 		return err
 	}
 	if len(tests) == 0 || len(tests) > maxPrograms {
 		return fmt.Errorf("%d test binaries, but one boot takes 1 to %d: split them over several", len(tests), maxPrograms)
 	}
-	return boot(o, tests, flags)
+	return boot(ctx, o, tests, flags)
 }
 
 // maxPrograms keeps a boot within its part of the time for all tests.
@@ -107,7 +112,7 @@ type test struct{ name, file, dir string }
 
 // compile builds the packages among programs, without the race detector: the
 // emulator is slow enough.
-func compile(cache string, programs []string) ([]test, error) {
+func compile(ctx context.Context, cache string, programs []string) ([]test, error) {
 	var tests []test
 	for _, p := range programs {
 		if st, err := os.Stat(p); err == nil && !st.IsDir() {
@@ -123,14 +128,14 @@ func compile(cache string, programs []string) ([]test, error) {
 			continue
 		}
 		const form = "{{if or .TestGoFiles .XTestGoFiles}}{{.Dir}} {{.ImportPath}}{{end}}"
-		out, err := exec.Command("go", "list", "-f", form, p).Output()
+		out, err := exec.CommandContext(ctx, "go", "list", "-f", form, p).Output()
 		if err != nil {
 			return nil, fmt.Errorf("%s is neither a file nor a package: %w", p, err)
 		}
 		for line := range strings.Lines(string(out)) {
 			dir, path, _ := strings.Cut(strings.TrimSpace(line), " ")
 			file := filepath.Join(cache, "bin", strings.ReplaceAll(path, "/", "-")+".test")
-			cmd := exec.Command("go", "test", "-c", "-o", file, path)
+			cmd := exec.CommandContext(ctx, "go", "test", "-c", "-o", file, path)
 			cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 			if err := cmd.Run(); err != nil {
 				return nil, fmt.Errorf("compile the tests of %s: %w", path, err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -18,13 +19,13 @@ var builtIn = []string{"VIRTIO_FS", "FUSE_FS", "VIRTIO_PCI", "VIRTIO_CONSOLE"}
 
 // setup installs qemu where it is missing and unpacks a kernel, busybox and kmod
 // under cache. It does nothing twice.
-func setup(cache string) error {
+func setup(ctx context.Context, cache string) error {
 	for _, tool := range []string{"apt-get", "dpkg-deb"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			return fmt.Errorf("setup needs Debian's %s: %w", tool, err)
 		}
 	}
-	if err := installQemu(); err != nil {
+	if err := installQemu(ctx); err != nil {
 		return err
 	}
 	for _, dir := range []string{"debs", "bin"} {
@@ -33,12 +34,12 @@ func setup(cache string) error {
 		}
 	}
 	if _, err := os.Stat(filepath.Join(cache, "kernel")); err != nil {
-		if err := getKernel(cache); err != nil {
+		if err := getKernel(ctx, cache); err != nil {
 			return err
 		}
 	}
 	if _, err := os.Stat(filepath.Join(cache, "tools")); err != nil {
-		if err := getTools(cache); err != nil {
+		if err := getTools(ctx, cache); err != nil {
 			return err
 		}
 	}
@@ -46,7 +47,7 @@ func setup(cache string) error {
 	return nil
 }
 
-func installQemu() error {
+func installQemu(ctx context.Context) error {
 	_, err := exec.LookPath("qemu-system-x86_64")
 	if err == nil && virtiofsd() != "" {
 		return nil
@@ -55,11 +56,11 @@ func installQemu() error {
 		return errors.New("qemu-system-x86 or virtiofsd is missing: install them, or run setup as root")
 	}
 	fmt.Fprintln(os.Stderr, "vm: installing Debian's qemu-system-x86 and virtiofsd")
-	if err := apt("", "install", "-y", "--no-install-recommends", "qemu-system-x86"); err != nil {
+	if err := apt(ctx, "", "install", "-y", "--no-install-recommends", "qemu-system-x86"); err != nil {
 		return err
 	}
 	if virtiofsd() == "" { // a package of its own in later releases
-		return apt("", "install", "-y", "--no-install-recommends", "virtiofsd")
+		return apt(ctx, "", "install", "-y", "--no-install-recommends", "virtiofsd")
 	}
 	return nil
 }
@@ -74,9 +75,9 @@ func virtiofsd() string {
 }
 
 // apt runs apt-get, the second time with fresh lists.
-func apt(dir string, args ...string) error {
+func apt(ctx context.Context, dir string, args ...string) error {
 	try := func(args ...string) error {
-		cmd := exec.Command("apt-get", append([]string{"-q"}, args...)...)
+		cmd := exec.CommandContext(ctx, "apt-get", append([]string{"-q"}, args...)...)
 		cmd.Dir, cmd.Stdout, cmd.Stderr = dir, os.Stderr, os.Stderr
 		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
 		return cmd.Run()
@@ -94,24 +95,24 @@ func apt(dir string, args ...string) error {
 }
 
 // getKernel unpacks the kernel's package into cache/kernel.
-func getKernel(cache string) error {
+func getKernel(ctx context.Context, cache string) error {
 	debs := filepath.Join(cache, "debs")
 	var image string
 	for again := range 2 {
 		for _, k := range kernels {
 			if image == "" {
-				image = dependency(k, "linux-image-")
+				image = dependency(ctx, k, "linux-image-")
 			}
 		}
 		if image == "" && again == 0 {
-			_ = apt("", "update") // without lists there is no kernel to be found
+			_ = apt(ctx, "", "update") // without lists there is no kernel to be found
 		}
 	}
 	if image == "" {
 		return fmt.Errorf("apt has none of the kernels %v", kernels)
 	}
 	tmp := filepath.Join(cache, "kernel.tmp")
-	if err := unpack(debs, tmp, image); err != nil {
+	if err := unpack(ctx, debs, tmp, image); err != nil {
 		return err
 	}
 	configs, _ := filepath.Glob(tmp + "/boot/config-*")
@@ -131,8 +132,8 @@ func getKernel(cache string) error {
 }
 
 // dependency returns the first package that pkg depends on whose name begins so.
-func dependency(pkg, prefix string) string {
-	out, _ := exec.Command("apt-cache", "depends", pkg).Output()
+func dependency(ctx context.Context, pkg, prefix string) string {
+	out, _ := exec.CommandContext(ctx, "apt-cache", "depends", pkg).Output()
 	for line := range strings.Lines(string(out)) {
 		if name, ok := strings.CutPrefix(strings.TrimSpace(line), "Depends: "); ok && strings.HasPrefix(name, prefix) {
 			return name
@@ -143,7 +144,7 @@ func dependency(pkg, prefix string) string {
 
 // unpack downloads Debian packages and puts their files below dir, as on a system
 // where /bin, /sbin and /lib are links into /usr.
-func unpack(debs, dir string, packages ...string) error {
+func unpack(ctx context.Context, debs, dir string, packages ...string) error {
 	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
@@ -155,7 +156,7 @@ func unpack(debs, dir string, packages ...string) error {
 			return err
 		}
 	}
-	if err := apt(debs, append([]string{"download"}, packages...)...); err != nil {
+	if err := apt(ctx, debs, append([]string{"download"}, packages...)...); err != nil {
 		return err
 	}
 	for _, p := range packages {
@@ -165,7 +166,7 @@ func unpack(debs, dir string, packages ...string) error {
 		}
 		// tar, unlike dpkg-deb -x, follows the links into /usr.
 		sh := `dpkg-deb --fsys-tarfile "$1" | tar -x --keep-directory-symlink -C "$2"`
-		if out, err := exec.Command("sh", "-c", sh, "sh", files[len(files)-1], dir).CombinedOutput(); err != nil {
+		if out, err := exec.CommandContext(ctx, "sh", "-c", sh, "sh", files[len(files)-1], dir).CombinedOutput(); err != nil {
 			return fmt.Errorf("unpack %s: %w: %s", p, err, out)
 		}
 	}
@@ -174,10 +175,10 @@ func unpack(debs, dir string, packages ...string) error {
 
 // getTools unpacks busybox and kmod into cache/tools, and lists the kernel's
 // modules for modprobe.
-func getTools(cache string) error {
+func getTools(ctx context.Context, cache string) error {
 	tmp := filepath.Join(cache, "tools.tmp")
-	packages := []string{"busybox-static", "kmod", dependency("kmod", "libkmod2")}
-	if err := unpack(filepath.Join(cache, "debs"), tmp, packages...); err != nil {
+	packages := []string{"busybox-static", "kmod", dependency(ctx, "kmod", "libkmod2")}
+	if err := unpack(ctx, filepath.Join(cache, "debs"), tmp, packages...); err != nil {
 		return err
 	}
 	for _, name := range []string{"modprobe", "depmod"} { // links to an absolute path
@@ -192,7 +193,7 @@ func getTools(cache string) error {
 		return err
 	}
 	libs, _ := filepath.Glob(tmp + "/usr/lib/*-linux-gnu")
-	cmd := exec.Command(filepath.Join(tmp, "sbin", "depmod"), "-b", filepath.Join(cache, "kernel"), release)
+	cmd := exec.CommandContext(ctx, filepath.Join(tmp, "sbin", "depmod"), "-b", filepath.Join(cache, "kernel"), release)
 	cmd.Env = append(os.Environ(), "LD_LIBRARY_PATH="+strings.Join(libs, ":"))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("list the kernel's modules: %w: %s", err, out)

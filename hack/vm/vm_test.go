@@ -30,7 +30,7 @@ func TestTestScript(t *testing.T) {
 	dir := t.TempDir()
 	script := testScript("true", []test{{"good", "echo", dir}, {"bad", "false", dir}}, []string{"-a", "b'c"})
 	script = strings.ReplaceAll(script, "/run/vm/", dir+"/") + "echo $LIFEPOD_X; pwd\n"
-	if out, err := exec.Command("sh", "-c", script).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "sh", "-c", script).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	if b, _ := os.ReadFile(filepath.Join(dir, "out")); string(b) != "-a b'c\nit's\n"+dir+"\n" {
@@ -48,15 +48,15 @@ func TestReport(t *testing.T) {
 	tests := []test{{name: "a"}, {name: "b"}}
 	for name, c := range map[string]struct {
 		status string
-		ctx    context.Context
+		late   bool
 		want   string
 	}{
-		"all passed":  {"0 0 1.5 2.5\n1 0 2.5 3\n", t.Context(), ""},
-		"one failed":  {"0 1 1.5 2.5\n1 0 2.5 3\n", t.Context(), "tests failed"},
-		"crashed":     {"0 0 1.5 2.5\n", t.Context(), "the machine ended in b:\nlast words"},
-		"out of time": {"0 0 1.5 2.5\n", ended, "out of time in b:\nlast words"},
-		"forged":      {"1 0 1.5 2.5\n", t.Context(), "the machine reported"},
-		"never began": {"-", t.Context(), "the machine did not start"},
+		"all passed":  {"0 0 1.5 2.5\n1 0 2.5 3\n", false, ""},
+		"one failed":  {"0 1 1.5 2.5\n1 0 2.5 3\n", false, "tests failed"},
+		"crashed":     {"0 0 1.5 2.5\n", false, "the machine ended in b:\nlast words"},
+		"out of time": {"0 0 1.5 2.5\n", true, "out of time in b:\nlast words"},
+		"forged":      {"1 0 1.5 2.5\n", false, "the machine reported"},
+		"never began": {"-", false, "the machine did not start"},
 	} {
 		dir := t.TempDir()
 		if c.status != "-" {
@@ -64,7 +64,11 @@ func TestReport(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		err := report(c.ctx, dir, tests, nil, "last words")
+		ctx := t.Context()
+		if c.late {
+			ctx = ended
+		}
+		err := report(ctx, dir, tests, nil, "last words")
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}

@@ -48,11 +48,15 @@ func checkQuantity(line []byte) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	q, err := resource.ParseQuantity(in)
+	return answer(quantity(in)), nil
+}
+
+func quantity(s string) map[string]any {
+	q, err := resource.ParseQuantity(s)
 	if err != nil {
-		return answer(map[string]any{"error": err.Error()}), nil
+		return map[string]any{"error": err.Error()}
 	}
-	return answer(map[string]any{"canonical": q.String(), "value": q.Value(), "milliValue": q.MilliValue()}), nil
+	return map[string]any{"canonical": q.String(), "value": q.Value(), "milliValue": q.MilliValue()}
 }
 
 func checkCgroupName(line []byte) (map[string]any, error) {
