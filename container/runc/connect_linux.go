@@ -140,9 +140,7 @@ func (r *Runtime) linkBroke(l *link) {
 	for s := range r.subs {
 		s.tell(container.Event{Kind: container.EventLost})
 	}
-	if len(r.held) > 0 || len(r.subs) > 0 {
-		r.wg.Go(r.revive)
-	}
+	r.wg.Go(r.revive) // where no container is left, the next one cleans up and ends
 }
 
 // revive connects again, for as long as that takes.

@@ -114,16 +114,16 @@ func TestRefused(t *testing.T) {
 	p.usePrebuilt()
 	r := p.open()
 	for want, change := range map[string]func(*container.Spec){
-		"seccomp":       func(s *container.Spec) { s.OCI.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActErrno} },
-		"lies outside":  func(s *container.Spec) { s.Log = "/etc/passwd.log" },
-		"RLIMIT_NONE":   func(s *container.Spec) { s.OCI.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_NONE"}} },
+		"seccomp":        func(s *container.Spec) { s.OCI.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActErrno} },
+		"lies outside":   func(s *container.Spec) { s.Log = "/etc/passwd.log" },
+		"RLIMIT_NONE":    func(s *container.Spec) { s.OCI.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_NONE"}} },
 		"is a directory": func(s *container.Spec) { s.Log = p.dir + "/rootfs" },
 		"no such file": func(s *container.Spec) {
 			s.OCI.Mounts[0].Type, s.OCI.Mounts[0].Source = "bind", "/no/such"
 			s.OCI.Mounts[0].Options = []string{"bind"}
 		},
 		"not a directory": func(s *container.Spec) { s.OCI.Process.Cwd = "/proc/version" },
-		"memory limit":      func(s *container.Spec) { n := int64(1); s.OCI.Linux.Resources.Memory = &specs.LinuxMemory{Limit: &n} },
+		"memory limit":    func(s *container.Spec) { n := int64(1); s.OCI.Linux.Resources.Memory = &specs.LinuxMemory{Limit: &n} },
 	} {
 		spec := container.Spec{ID: "a", OCI: p.oci("a", "/testbox", "exit", "0"), Log: p.dir + "/logs/a.log"}
 		change(&spec)

@@ -94,9 +94,10 @@ func (p *place) env() containertest.Env {
 	return containertest.Env{Runtime: p.open(), Dir: p.dir, OCI: p.oci}
 }
 
-// The tests' own binary is the supervisor here.
+// The tests' own binary is the supervisor here, one for the whole suite.
 func TestSuiteReexecuted(t *testing.T) {
-	containertest.Run(t, func(t *testing.T) containertest.Env { return newPlace(t).env() })
+	env := newPlace(t).env()
+	containertest.Run(t, func(*testing.T) containertest.Env { return env })
 }
 
 var prebuiltDir string

@@ -3,7 +3,9 @@
 package supervisor
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -37,7 +39,8 @@ func (s *Supervisor) delete(id string) error {
 	if !s.has(c) {
 		return nil
 	}
-	if err := c.save(func(r *record) { r.Phase = phaseDeleting }); err != nil {
+	err = c.save(func(r *record) { r.Phase = phaseDeleting })
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // an earlier try may have come as far as that
 		return fmt.Errorf("delete container %s: %w", id, err)
 	}
 	if err := c.remove(); err != nil {
