@@ -20,14 +20,14 @@ import (
 // sandboxConfig is the message that a sandbox is made from.
 func (w *worker) sandboxConfig(attempt uint32, tell bool) (*runtimeapi.PodSandboxConfig, error) {
 	in := podspec.SandboxInput{
-		Pod: w.pod, Attempt: attempt, LogRoot: w.r.LogDir, ClusterDomain: w.r.node.ClusterDomain,
+		Pod: w.pod(), Attempt: attempt, LogRoot: w.r.LogDir, ClusterDomain: w.r.node.ClusterDomain,
 	}
 	var err error
 	if in.DNS, err = w.dns(tell); err != nil {
 		return nil, err
 	}
 	if w.r.Cgroups != nil {
-		if in.CgroupParent, err = podcgroup.Path(w.pod, w.r.Cgroup); err != nil {
+		if in.CgroupParent, err = podcgroup.Path(w.pod(), w.r.Cgroup); err != nil {
 			return nil, err
 		}
 	}
@@ -35,11 +35,11 @@ func (w *worker) sandboxConfig(attempt uint32, tell bool) (*runtimeapi.PodSandbo
 }
 
 func (w *worker) cgroup() (string, cgroups.Values, error) {
-	path, err := podcgroup.Path(w.pod, w.r.Cgroup)
+	path, err := podcgroup.Path(w.pod(), w.r.Cgroup)
 	if err != nil {
 		return "", cgroups.Values{}, err
 	}
-	return path, podcgroup.Values(w.pod, w.r.Cgroup), nil
+	return path, podcgroup.Values(w.pod(), w.r.Cgroup), nil
 }
 
 // tiers brings the QoS tiers' cgroups up to date with the pods that there are.
@@ -47,7 +47,7 @@ func (r *Runner) tiers(ctx context.Context) error {
 	r.mu.Lock()
 	var pods []*corev1.Pod
 	for _, w := range r.workers {
-		pods = append(pods, w.pod)
+		pods = append(pods, w.pod())
 	}
 	r.mu.Unlock()
 	for _, t := range podcgroup.Tiers(pods, r.Cgroup) {

@@ -21,16 +21,16 @@ func (w *worker) credentials(ctx context.Context, image string) ([]*runtimeapi.A
 		return nil, err
 	}
 	var ring credentials.Keyring
-	for _, s := range w.pod.Spec.ImagePullSecrets {
-		secret, err := w.r.objects().Secret(ctx, w.pod.Namespace, s.Name)
+	for _, s := range w.pod().Spec.ImagePullSecrets {
+		secret, err := w.r.objects().Secret(ctx, w.pod().Namespace, s.Name)
 		if absent(err) {
 			continue
 		} else if err != nil {
-			return nil, fmt.Errorf("read pull secret %s/%s: %w", w.pod.Namespace, s.Name, err)
+			return nil, fmt.Errorf("read pull secret %s/%s: %w", w.pod().Namespace, s.Name, err)
 		}
 		cfg, err := pullSecret(secret)
 		if err != nil {
-			return nil, fmt.Errorf("read pull secret %s/%s: %w", w.pod.Namespace, s.Name, err)
+			return nil, fmt.Errorf("read pull secret %s/%s: %w", w.pod().Namespace, s.Name, err)
 		}
 		ring.Add(cfg)
 	}

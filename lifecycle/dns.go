@@ -19,10 +19,10 @@ func (w *worker) dns(tell bool) (*runtimeapi.DNSConfig, error) {
 		return nil, err
 	}
 	spec := dns.PodSpec{
-		Namespace: w.pod.Namespace, Name: w.pod.Name, UID: string(w.pod.UID),
-		Policy: dns.Policy(w.pod.Spec.DNSPolicy), HostNetwork: w.pod.Spec.HostNetwork,
+		Namespace: w.pod().Namespace, Name: w.pod().Name, UID: string(w.pod().UID),
+		Policy: dns.Policy(w.pod().Spec.DNSPolicy), HostNetwork: w.pod().Spec.HostNetwork,
 	}
-	if c := w.pod.Spec.DNSConfig; c != nil {
+	if c := w.pod().Spec.DNSConfig; c != nil {
 		spec.Config = &dns.PodConfig{Nameservers: c.Nameservers, Searches: c.Searches}
 		for _, o := range c.Options {
 			spec.Config.Options = append(spec.Config.Options, dns.Option{Name: o.Name, Value: o.Value})
@@ -31,7 +31,7 @@ func (w *worker) dns(tell bool) (*runtimeapi.DNSConfig, error) {
 	cfg, events := dns.Pod(node, spec)
 	for _, e := range events {
 		if tell && !e.OnNode {
-			w.r.record(w.pod, plan.Event{Type: corev1.EventTypeWarning, Reason: e.Reason, Message: e.Message})
+			w.r.record(w.pod(), plan.Event{Type: corev1.EventTypeWarning, Reason: e.Reason, Message: e.Message})
 		}
 	}
 	return &runtimeapi.DNSConfig{Servers: cfg.Servers, Searches: cfg.Searches, Options: cfg.Options}, nil

@@ -35,7 +35,7 @@ func makeDir(dir string, perm os.FileMode) error {
 func (w *worker) hostsFile() (string, error) {
 	ips := w.podIPs()
 	var node []byte
-	if w.pod.Spec.HostNetwork {
+	if w.pod().Spec.HostNetwork {
 		var err error
 		if node, err = os.ReadFile(hostsPath); err != nil {
 			return "", err
@@ -43,7 +43,7 @@ func (w *worker) hostsFile() (string, error) {
 	} else if len(ips) == 0 {
 		return "", nil
 	}
-	content, err := podspec.HostsFile(w.pod, ips, w.r.node.ClusterDomain, node)
+	content, err := podspec.HostsFile(w.pod(), ips, w.r.node.ClusterDomain, node)
 	if err != nil {
 		return "", err
 	}

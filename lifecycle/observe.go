@@ -18,7 +18,7 @@ import (
 // observe asks the runtime for everything that belongs to the pod.
 func (w *worker) observe(ctx context.Context) (plan.Observed, error) {
 	o := plan.Observed{Cgroup: w.presence(plan.EnsureCgroup{}.Key()), Volumes: w.presence(plan.SetUpVolumes{}.Key())}
-	mine := map[string]string{podspec.LabelPodUID: string(w.pod.UID)}
+	mine := map[string]string{podspec.LabelPodUID: string(w.pod().UID)}
 	boxes, err := w.r.Runtime.ListPodSandbox(ctx, &runtimeapi.PodSandboxFilter{LabelSelector: mine})
 	if err != nil {
 		return o, fmt.Errorf("list sandboxes of pod %s: %w", w.name(), err)

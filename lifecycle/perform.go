@@ -15,16 +15,16 @@ import (
 // perform carries out one action; it is the only place with effects. Hooks of
 // the program wrap it.
 func (w *worker) perform(ctx context.Context, a plan.Action) (res plan.Result) {
-	ctx, end := w.r.span(ctx, w.pod, a)
+	ctx, end := w.r.span(ctx, w.pod(), a)
 	defer func() { end(res.Err) }()
 	for _, h := range w.r.Hooks {
-		if err := h.Before(ctx, w.pod, a); err != nil {
+		if err := h.Before(ctx, w.pod(), a); err != nil {
 			return plan.Result{Err: failure("", err)}
 		}
 	}
 	res = w.act(ctx, a)
 	for _, h := range w.r.Hooks {
-		h.After(ctx, w.pod, res)
+		h.After(ctx, w.pod(), res)
 	}
 	return res
 }
@@ -101,8 +101,8 @@ func (w *worker) createSandbox(ctx context.Context, a plan.CreateSandbox) plan.R
 		return plan.Result{Err: failure("", err)}
 	}
 	handler := ""
-	if w.pod.Spec.RuntimeClassName != nil {
-		handler = *w.pod.Spec.RuntimeClassName
+	if w.pod().Spec.RuntimeClassName != nil {
+		handler = *w.pod().Spec.RuntimeClassName
 	}
 	id, err := w.r.Runtime.RunPodSandbox(ctx, cfg, handler)
 	return plan.Result{ID: id, Err: failure("", err)}

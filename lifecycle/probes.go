@@ -115,8 +115,8 @@ func (w *worker) wasGood(s plan.ProbeSpec) bool {
 // answered records a probe's answer and wakes the pod when it decided something.
 func (p *probes) answered(w *worker, container string, e probe.Event) {
 	if reason, message := e.Report(); reason != "" {
-		p.r.record(w.pod, plan.Event{
-			Type: corev1.EventTypeWarning, Reason: reason, Message: message, FieldPath: fieldPath(w.pod, container),
+		p.r.record(w.pod(), plan.Event{
+			Type: corev1.EventTypeWarning, Reason: reason, Message: message, FieldPath: fieldPath(w.pod(), container),
 		})
 	}
 	if !e.Decided {

@@ -100,10 +100,11 @@ func (r *Runner) begin(rec Record, m plan.Memory) error {
 		return nil
 	}
 	w := &worker{
-		r: r, pod: rec.Pod, dir: podDir(r.podDir(rec.Pod.UID)), deletion: rec.Deletion, memory: m,
+		r: r, dir: podDir(r.podDir(rec.Pod.UID)), deletion: rec.Deletion, memory: m,
 		wake: make(chan struct{}, 1), done: make(chan struct{}), inflight: map[plan.Key]*running{},
 		attempts: map[string]uint32{}, has: presences{by: map[plan.Key]plan.Presence{}},
 	}
+	w.current.Store(rec.Pod)
 	if m.Status != nil {
 		// Another runner had it: what it had made may be there, whole or in part.
 		w.status = *m.Status
@@ -129,7 +130,7 @@ func (r *Runner) Delete(uid types.UID, grace *time.Duration) error {
 	if w == nil {
 		return nil
 	}
-	return r.End(uid, NewDeletion(w.pod, time.Now(), grace))
+	return r.End(uid, NewDeletion(w.pod(), time.Now(), grace))
 }
 
 // End is Delete with a request that was made earlier, perhaps by another
@@ -148,7 +149,7 @@ func (r *Runner) End(uid types.UID, d plan.Deletion) error {
 		return nil
 	}
 	w.poke()
-	if err := WriteRecord(string(w.dir), Record{Pod: w.pod, Deletion: &d}); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := w.saveRecord(); err != nil {
 		return fmt.Errorf("delete pod %s: %w", w.name(), err)
 	}
 	return nil

@@ -76,7 +76,7 @@ func (w *worker) containerConfig(ctx context.Context, c *corev1.Container, a pla
 		return nil, err
 	}
 	return podspec.Container(podspec.ContainerInput{
-		Pod: w.pod, Container: c, Attempt: a.Attempt, ImageRef: a.ImageRef, Image: img.GetImage(),
+		Pod: w.pod(), Container: c, Attempt: a.Attempt, ImageRef: a.ImageRef, Image: img.GetImage(),
 		Env: env, Volumes: w.sources(), SubPaths: subs, HostsFile: hosts, TerminationLog: words,
 		Resources: w.resources(c), RecursiveReadOnly: w.r.node.RecursiveReadOnly,
 		MaskedPaths: w.r.thermal(), SeccompRoot: filepath.Join(filepath.Dir(w.r.Dir), "seccomp"),
@@ -86,13 +86,13 @@ func (w *worker) containerConfig(ctx context.Context, c *corev1.Container, a pla
 func (w *worker) env(ctx context.Context, c *corev1.Container) ([]podspec.EnvVar, error) {
 	maps, secrets := podspec.References(c)
 	in := podspec.EnvInput{
-		Pod: w.pod, Container: c, HostIPs: w.r.node.HostIPs, PodIPs: w.podIPs(), Allocatable: w.r.node.Allocatable,
+		Pod: w.pod(), Container: c, HostIPs: w.r.node.HostIPs, PodIPs: w.podIPs(), Allocatable: w.r.node.Allocatable,
 	}
 	var err error
-	if in.ConfigMaps, err = lookUp(ctx, w.pod.Namespace, maps, w.r.objects().ConfigMap); err != nil {
+	if in.ConfigMaps, err = lookUp(ctx, w.pod().Namespace, maps, w.r.objects().ConfigMap); err != nil {
 		return nil, err
 	}
-	if in.Secrets, err = lookUp(ctx, w.pod.Namespace, secrets, w.r.objects().Secret); err != nil {
+	if in.Secrets, err = lookUp(ctx, w.pod().Namespace, secrets, w.r.objects().Secret); err != nil {
 		return nil, err
 	}
 	return podspec.Env(in)
@@ -100,7 +100,7 @@ func (w *worker) env(ctx context.Context, c *corev1.Container) ([]podspec.EnvVar
 
 // resources are the limits of the container's own cgroup.
 func (w *worker) resources(c *corev1.Container) *runtimeapi.LinuxContainerResources {
-	v := podcgroup.Container(w.pod, c, w.r.Cgroup)
+	v := podcgroup.Container(w.pod(), c, w.r.Cgroup)
 	out := &runtimeapi.LinuxContainerResources{
 		CpuShares: v.CPUShares, CpuQuota: v.CPUQuota, CpuPeriod: v.CPUPeriod, Unified: v.Unified,
 		MemoryLimitInBytes: v.MemoryLimit, MemorySwapLimitInBytes: v.MemorySwap, OomScoreAdj: v.OOMScoreAdj,
@@ -115,7 +115,7 @@ func (w *worker) resources(c *corev1.Container) *runtimeapi.LinuxContainerResour
 
 // spec finds a container of the pod by name.
 func (w *worker) spec(name string) *corev1.Container {
-	c, _ := pod.Find(&w.pod.Spec, name)
+	c, _ := pod.Find(&w.pod().Spec, name)
 	return c
 }
 

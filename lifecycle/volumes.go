@@ -29,7 +29,7 @@ func (w *worker) setUpVolumes(ctx context.Context) error {
 }
 
 func (w *worker) volumeRequest() volume.Request {
-	return volume.Request{Pod: w.pod, Dir: string(w.dir), Objects: w.r.objects()}
+	return volume.Request{Pod: w.pod(), Dir: string(w.dir), Objects: w.r.objects()}
 }
 
 func (w *worker) tearDownVolumes(ctx context.Context) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -26,8 +27,13 @@ var ErrUnsettled = errors.New("plan does not settle")
 // worker drives one pod. Its loop goroutine is the only one that plans.
 type worker struct {
 	r   *Runner
-	pod *corev1.Pod // as admitted; never written to
 	dir podDir
+
+	// current is the pod as admitted or last updated; never written to, replaced
+	// under mu.
+	current atomic.Pointer[corev1.Pod]
+
+	recordMu sync.Mutex // of the file pod.json
 
 	// mailbox: what others leave for the loop; wake tells it to look.
 	mu       sync.Mutex
@@ -48,6 +54,7 @@ type worker struct {
 	saved    []byte
 	observed plan.Observed
 	idle     int
+	heard    wishes
 	sawError string
 
 	// what others may ask for
@@ -99,7 +106,7 @@ func (w *worker) sleep(ctx context.Context, at time.Time) error {
 	select {
 	case <-w.wake:
 	case <-timer:
-		if time.Now().After(began) {
+		if at.After(began) { // a wait that was meant, not "at once"
 			w.idle = 0
 		}
 	case <-ctx.Done():
@@ -110,6 +117,9 @@ func (w *worker) sleep(ctx context.Context, at time.Time) error {
 // step observes, plans once and sets the plan to work.
 func (w *worker) step(ctx context.Context) (wakeAt time.Time, done bool, err error) {
 	in, observe := w.take()
+	if w.news(in) {
+		w.idle = 0
+	}
 	if observe {
 		seen, err := w.observe(ctx)
 		if err != nil {
@@ -138,7 +148,7 @@ func (w *worker) step(ctx context.Context) (wakeAt time.Time, done bool, err err
 		}
 	}
 	for _, e := range p.Events {
-		w.r.record(w.pod, e)
+		w.r.record(w.pod(), e)
 	}
 	w.r.probes.set(w, p.Probes)
 	for _, a := range p.Actions {
@@ -169,7 +179,7 @@ func (w *worker) take() (in plan.Input, observe bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	in = plan.Input{
-		Now: time.Now(), Pod: w.pod, Deletion: w.deletion, Eviction: w.eviction,
+		Now: time.Now(), Pod: w.pod(), Deletion: w.deletion, Eviction: w.eviction,
 		Finished: w.finished, Memory: w.memory, Node: w.r.node.facts(), Config: w.r.config,
 	}
 	observe = w.hinted || len(w.finished) > 0
@@ -224,7 +234,7 @@ func (w *worker) publish(s corev1.PodStatus) {
 	w.status = s
 	w.statusMu.Unlock()
 	if !same && w.r.onStatus != nil {
-		w.r.onStatus(w.pod, s)
+		w.r.onStatus(w.pod(), s)
 	}
 }
 
@@ -234,4 +244,7 @@ func (w *worker) lastStatus() corev1.PodStatus {
 	return w.status
 }
 
-func (w *worker) name() string { return w.pod.Namespace + "/" + w.pod.Name }
+// pod is the pod as it shall be now.
+func (w *worker) pod() *corev1.Pod { return w.current.Load() }
+
+func (w *worker) name() string { return w.pod().Namespace + "/" + w.pod().Name }

@@ -33,23 +33,25 @@ func (r *Runtime) ExecSync(ctx context.Context, id string, cmd []string, timeout
 	}
 	if err := wait(ctx, time.Duration(answer.For), timeout, exited); err != nil {
 		if status.Code(err) == codes.DeadlineExceeded {
-			err = status.Errorf(codes.DeadlineExceeded, "command %q timed out", words)
+			err = status.Errorf(codes.DeadlineExceeded, "failed to exec in container: timeout %s exceeded", timeout)
 		}
 		return nil, nil, err
 	}
 	select {
 	case <-exited:
-		return nil, nil, exitError(cmd, 137, "")
+		return nil, nil, exitError(cmd, 137)
 	default:
 	}
 	if answer.Exit != 0 {
-		return []byte(answer.Out), nil, exitError(cmd, answer.Exit, answer.Out)
+		return []byte(answer.Out), nil, exitError(cmd, answer.Exit)
 	}
 	return []byte(answer.Out), nil, nil
 }
 
-func exitError(cmd []string, code int, out string) error {
-	return exec.CodeExitError{Err: fmt.Errorf("command '%s' exited with %d: %s", strings.Join(cmd, " "), code, out), Code: code}
+// exitError has the text of the CRI client, which ends with what was said on
+// stderr: scripts say everything on stdout.
+func exitError(cmd []string, code int) error {
+	return exec.CodeExitError{Err: fmt.Errorf("command '%s' exited with %d: ", strings.Join(cmd, " "), code), Code: code}
 }
 
 // wait passes d, unless the timeout (zero: none), the container's end or ctx

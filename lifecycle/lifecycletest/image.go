@@ -28,7 +28,7 @@ func (r *Runtime) ImageStatus(_ context.Context, image *runtimeapi.ImageSpec, _ 
 		return &runtimeapi.ImageStatusResponse{}, nil
 	}
 	return &runtimeapi.ImageStatusResponse{Image: &runtimeapi.Image{
-		Id: image.GetImage(), RepoTags: []string{image.GetImage()}, Size: 1 << 20, Uid: r.ImageUID,
+		Id: image.GetImage(), RepoTags: []string{image.GetImage()}, Size: max(r.ImageSize, 1), Uid: r.ImageUID,
 	}}, nil
 }
 

@@ -47,7 +47,9 @@ func New(t testing.TB, rt *Runtime, change ...func(*lifecycle.Options)) *Node {
 	n := &Node{Runtime: rt, statuses: map[string][]Status{}, events: map[string][]Event{}}
 	o := lifecycle.Options{
 		Runtime: rt, Images: rt, RuntimeName: "fake", Volumes: NoVolumes{}, Dir: t.TempDir(),
-		Node:     lifecycle.Node{Name: "fake-node", HostIPs: []string{"192.0.2.2"}},
+		Node: lifecycle.Node{
+			Name: "fake-node", HostIPs: []string{"192.0.2.2"}, ClusterDNS: []string{"192.0.2.10"}, ClusterDomain: "cluster.local",
+		},
 		OnStatus: n.onStatus, OnEvent: n.onEvent,
 	}
 	for _, f := range change {

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/lifepod/lifepod/lifecycle"
 	"github.com/lifepod/lifepod/lifecycle/lifecycletest"
 )
 
@@ -98,4 +99,9 @@ func TestCrashLoopHour(t *testing.T) {
 			t.Errorf("restartCount %d after %d starts", s.ContainerStatuses[0].RestartCount, len(pauses))
 		}
 	})
+}
+
+// in puts a runner's files where another one can find them.
+func in(dir string) func(*lifecycle.Options) {
+	return func(o *lifecycle.Options) { o.Dir = dir }
 }

@@ -22,6 +22,8 @@ type Runtime struct {
 	// ImageOf names the container whose script tells of an image; nil means that
 	// every image is there.
 	ImageOf func(image string) string
+	// ImageSize is every image's, in bytes. Zero means 1.
+	ImageSize uint64
 	// ImageUID is the user that images run as; nil means not said.
 	ImageUID *runtimeapi.Int64Value
 
