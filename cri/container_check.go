@@ -20,7 +20,7 @@ func (r *Runtime) checkContainer(c *runtimeapi.ContainerConfig, s *sandbox) erro
 	case c.GetImage().GetImage() == "":
 		return fieldError("image.image", "must be set")
 	}
-	if err := refuse(c, containerRules); err != nil {
+	if err := refuse(c, containerRules()); err != nil {
 		return err
 	}
 	if signalName(c.GetStopSignal()) == "" {

@@ -19,7 +19,7 @@ func lost(c *ctr) container.State {
 }
 
 // state is where a container stands. One of an earlier boot, or that the runtime
-// does not know, has stopped.
+// does not know, has stopped; one that is being removed meanwhile is NotFound.
 func (r *Runtime) state(ctx context.Context, c *ctr) (container.State, error) {
 	if c.Boot != r.boot {
 		return lost(c), nil
@@ -30,7 +30,8 @@ func (r *Runtime) state(ctx context.Context, c *ctr) (container.State, error) {
 	}
 	st, err := rt.State(ctx, c.ID)
 	if errors.Is(err, container.ErrNotFound) {
-		return lost(c), nil
+		_, err := r.container(c.ID)
+		return lost(c), err
 	}
 	return st, wrap(err, "ask for the state of container %s", c.ID)
 }
@@ -64,6 +65,9 @@ func (r *Runtime) listContainers(ctx context.Context, want func(*ctr) bool) ([]l
 		}
 		st, ok := states[c.Handler][c.ID]
 		if !ok {
+			if _, err := r.container(c.ID); err != nil {
+				continue
+			}
 			st = lost(c)
 		}
 		out = append(out, listed{c, st})

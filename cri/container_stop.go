@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lifepod/lifepod/container"
+	"google.golang.org/grpc/codes"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
@@ -63,8 +64,11 @@ func (r *Runtime) StopContainer(ctx context.Context, id string, timeout int64) (
 		return nil
 	}
 	st, err := r.state(ctx, c)
-	if err != nil || st.Status != container.Running {
+	if err != nil && codeOf(err) != codes.NotFound {
 		return err
+	}
+	if st.Status != container.Running {
+		return nil
 	}
 	if timeout > 0 {
 		if err := r.signalStop(ctx, c); err != nil {
@@ -112,7 +116,10 @@ func (r *Runtime) signal(ctx context.Context, c *ctr, sig os.Signal) error {
 // kill ends a container at once, created or running.
 func (r *Runtime) kill(ctx context.Context, c *ctr) error {
 	st, err := r.state(ctx, c)
-	if err != nil || st.Status == container.Stopped {
+	if st.Status == container.Stopped || codeOf(err) == codes.NotFound {
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	if err := r.signal(ctx, c, sigkill); err != nil {
@@ -133,11 +140,11 @@ func (r *Runtime) waitStopped(ctx context.Context, c *ctr) error {
 	defer tick.Stop()
 	for {
 		st, err := r.state(ctx, c)
+		if st.Status == container.Stopped || codeOf(err) == codes.NotFound {
+			return nil // NotFound: another removed it meanwhile
+		}
 		if err != nil {
 			return err
-		}
-		if st.Status == container.Stopped {
-			return nil
 		}
 		select {
 		case <-ctx.Done():

@@ -51,6 +51,8 @@ func codeOf(err error) codes.Code {
 	var own *Error
 	var field *ocispec.FieldError
 	switch {
+	case err == nil:
+		return codes.OK
 	case errors.As(err, &own):
 		return own.Code
 	case errors.As(err, &field):

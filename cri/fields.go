@@ -2,6 +2,7 @@ package cri
 
 import (
 	"fmt"
+	"sync"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -37,7 +38,7 @@ type Field struct {
 
 // Fields is every field of PodSandboxConfig and ContainerConfig.
 func Fields() []Field {
-	return append(list("PodSandboxConfig", sandboxFields), list("ContainerConfig", containerFields)...)
+	return append(list("PodSandboxConfig", sandboxFields()), list("ContainerConfig", containerFields())...)
 }
 
 type rule struct {
@@ -54,9 +55,10 @@ func list(message string, rules []rule) []Field {
 	return out
 }
 
+// The tables are built when they are first needed, not when a program starts.
 var (
-	sandboxRules   = byPath(sandboxFields)
-	containerRules = byPath(containerFields)
+	sandboxRules   = sync.OnceValue(func() map[string]rule { return byPath(sandboxFields()) })
+	containerRules = sync.OnceValue(func() map[string]rule { return byPath(containerFields()) })
 )
 
 func byPath(rules []rule) map[string]rule {

@@ -29,8 +29,8 @@ var tables = map[string]struct {
 	rules   map[string]rule
 	list    []rule
 }{
-	"PodSandboxConfig": {&runtimeapi.PodSandboxConfig{}, sandboxRules, sandboxFields},
-	"ContainerConfig":  {&runtimeapi.ContainerConfig{}, containerRules, containerFields},
+	"PodSandboxConfig": {&runtimeapi.PodSandboxConfig{}, sandboxRules(), sandboxFields()},
+	"ContainerConfig":  {&runtimeapi.ContainerConfig{}, containerRules(), containerFields()},
 }
 
 // Every field of the messages is in the table, and nothing else; each verdict
@@ -56,7 +56,7 @@ func TestFieldsAreComplete(t *testing.T) {
 			}
 		}
 	}
-	if got, want := len(Fields()), len(sandboxFields)+len(containerFields); got != want {
+	if got, want := len(Fields()), len(sandboxFields())+len(containerFields()); got != want {
 		t.Errorf("Fields has %d, want %d", got, want)
 	}
 }
@@ -136,7 +136,7 @@ func TestRefusedFieldsAreNamed(t *testing.T) {
 func TestUnknownFieldsAreRefused(t *testing.T) {
 	m := sandboxConfig()
 	m.Linux.ProtoReflect().SetUnknown([]byte{0xf8, 0x7f, 1}) // field 2047
-	if err := refuse(m, sandboxRules); status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), "linux.") {
+	if err := refuse(m, sandboxRules()); status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), "linux.") {
 		t.Errorf("unknown field: %v", err)
 	}
 }

@@ -38,14 +38,14 @@ func (r *Runtime) recoverContainers(ctx context.Context) error {
 	for _, c := range all {
 		_, sandboxErr := r.sandboxes.get(c.Sandbox)
 		orphan := errors.Is(sandboxErr, fs.ErrNotExist)
-		if c.Phase != making && !orphan {
+		if c.Phase != making && c.Phase != leaving && !orphan {
 			continue
 		}
 		unlock, ok := dead(r.containers.path(c.ID))
 		if !ok {
 			continue
 		}
-		if again, gone := r.containers.get(c.ID); gone != nil || !orphan && again.Phase != making {
+		if again, gone := r.containers.get(c.ID); gone != nil || !orphan && again.Phase != making && again.Phase != leaving {
 			unlock() // it was finished or removed meanwhile
 			continue
 		}

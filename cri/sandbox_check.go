@@ -22,7 +22,7 @@ func (r *Runtime) checkSandbox(c *runtimeapi.PodSandboxConfig, handler string) e
 	if m.GetName() == "" || m.GetNamespace() == "" || m.GetUid() == "" {
 		return fieldError("metadata", "name, namespace and uid must be set")
 	}
-	if err := refuse(c, sandboxRules); err != nil {
+	if err := refuse(c, sandboxRules()); err != nil {
 		return err
 	}
 	if _, err := r.runtime(handler); err != nil {

@@ -19,11 +19,12 @@ func (r *Runtime) StopPodSandbox(ctx context.Context, id string) (err error) {
 		return err
 	}
 	defer unlock()
-	return r.stopSandbox(ctx, id)
+	return r.stopSandbox(ctx, id, false)
 }
 
-// stopSandbox is StopPodSandbox with the lock held.
-func (r *Runtime) stopSandbox(ctx context.Context, id string) error {
+// stopSandbox is StopPodSandbox with the lock held. It can remove the containers
+// while the network is taken down.
+func (r *Runtime) stopSandbox(ctx context.Context, id string, remove bool) error {
 	s, err := r.sandbox(id)
 	if err != nil {
 		return nil
@@ -47,7 +48,14 @@ func (r *Runtime) stopSandbox(ctx context.Context, id string) error {
 	if err := g.Wait(); err != nil {
 		return wrap(err, "stop sandbox %s", id)
 	}
-	if err := r.tearDown(ctx, &down); err != nil {
+	g = errgroup.Group{}
+	g.Go(func() error { return r.tearDown(ctx, &down) })
+	if remove {
+		for _, c := range cs {
+			g.Go(func() error { return r.RemoveContainer(ctx, c.ID) })
+		}
+	}
+	if err := g.Wait(); err != nil {
 		return wrap(err, "stop sandbox %s", id)
 	}
 	if was != stopped {
@@ -100,19 +108,8 @@ func (r *Runtime) RemovePodSandbox(ctx context.Context, id string) (err error) {
 	if err != nil {
 		return nil
 	}
-	if err := r.stopSandbox(ctx, id); err != nil {
+	if err := r.stopSandbox(ctx, id, true); err != nil {
 		return err
-	}
-	cs, err := r.containersOf(id)
-	if err != nil {
-		return err
-	}
-	g := errgroup.Group{}
-	for _, c := range cs {
-		g.Go(func() error { return r.RemoveContainer(ctx, c.ID) })
-	}
-	if err := g.Wait(); err != nil {
-		return wrap(err, "remove sandbox %s", id)
 	}
 	if err := r.removeCgroup(ctx, s); err != nil {
 		return wrap(err, "remove sandbox %s", id)

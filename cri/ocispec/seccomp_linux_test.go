@@ -26,7 +26,7 @@ func TestDefaultSeccomp(t *testing.T) {
 	if s, err = Build(in); err != nil || !allows(s.Linux.Seccomp, "mount") {
 		t.Errorf("with CAP_SYS_ADMIN mount is not allowed: %v", err)
 	}
-	sc(&in).Seccomp, sc(&in).SeccompProfilePath = nil, "runtime/default"
+	sc(&in).Seccomp, sc(&in).SeccompProfilePath = nil, "runtime/default" //nolint:staticcheck // older callers set it
 	if s, err = Build(in); err != nil || s.Linux.Seccomp == nil {
 		t.Errorf("by the old field: %v", err)
 	}

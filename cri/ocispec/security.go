@@ -33,7 +33,7 @@ func paths(in Input, s *specs.Spec) error {
 
 func apparmor(in Input, _ *specs.Spec) error {
 	const field = "linux.security_context.apparmor"
-	p, err := Profile(field, in.security().GetApparmor(), in.security().GetApparmorProfile())
+	p, err := Profile(field, in.security().GetApparmor(), in.security().GetApparmorProfile()) //nolint:staticcheck // older callers set it
 	if err != nil || p == nil || p.GetProfileType() == runtimeapi.SecurityProfile_Unconfined {
 		return err
 	}
@@ -76,7 +76,7 @@ func Profile(field string, p *runtimeapi.SecurityProfile, old string) (*runtimea
 // SeccompFile is the file of the profile that c names; empty if it names none.
 func SeccompFile(c *runtimeapi.ContainerConfig) (string, error) {
 	sc := c.GetLinux().GetSecurityContext()
-	p, err := Profile(seccompField, sc.GetSeccomp(), sc.GetSeccompProfilePath())
+	p, err := Profile(seccompField, sc.GetSeccomp(), sc.GetSeccompProfilePath()) //nolint:staticcheck // older callers set it
 	if err != nil || sc.GetPrivileged() || p.GetProfileType() != runtimeapi.SecurityProfile_Localhost {
 		return "", err
 	}
@@ -89,7 +89,7 @@ const seccompField = "linux.security_context.seccomp"
 // there already. A privileged container has none.
 func seccomp(in Input, s *specs.Spec) error {
 	sc := in.security()
-	p, err := Profile(seccompField, sc.GetSeccomp(), sc.GetSeccompProfilePath())
+	p, err := Profile(seccompField, sc.GetSeccomp(), sc.GetSeccompProfilePath()) //nolint:staticcheck // older callers set it
 	if err != nil || p == nil || sc.GetPrivileged() {
 		return err
 	}
