@@ -38,7 +38,7 @@ type Field struct {
 
 // Fields is every field of PodSandboxConfig and ContainerConfig.
 func Fields() []Field {
-	return append(list("PodSandboxConfig", sandboxFields()), list("ContainerConfig", containerFields())...)
+	return append(list("PodSandboxConfig", sandboxFields), list("ContainerConfig", containerFields)...)
 }
 
 type rule struct {
@@ -57,8 +57,8 @@ func list(message string, rules []rule) []Field {
 
 // The tables are built when they are first needed, not when a program starts.
 var (
-	sandboxRules   = sync.OnceValue(func() map[string]rule { return byPath(sandboxFields()) })
-	containerRules = sync.OnceValue(func() map[string]rule { return byPath(containerFields()) })
+	sandboxRules   = sync.OnceValue(func() map[string]rule { return byPath(sandboxFields) })
+	containerRules = sync.OnceValue(func() map[string]rule { return byPath(containerFields) })
 )
 
 func byPath(rules []rule) map[string]rule {

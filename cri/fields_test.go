@@ -29,8 +29,8 @@ var tables = map[string]struct {
 	rules   map[string]rule
 	list    []rule
 }{
-	"PodSandboxConfig": {&runtimeapi.PodSandboxConfig{}, sandboxRules(), sandboxFields()},
-	"ContainerConfig":  {&runtimeapi.ContainerConfig{}, containerRules(), containerFields()},
+	"PodSandboxConfig": {&runtimeapi.PodSandboxConfig{}, sandboxRules(), sandboxFields},
+	"ContainerConfig":  {&runtimeapi.ContainerConfig{}, containerRules(), containerFields},
 }
 
 // Every field of the messages is in the table, and nothing else; each verdict
@@ -56,7 +56,7 @@ func TestFieldsAreComplete(t *testing.T) {
 			}
 		}
 	}
-	if got, want := len(Fields()), len(sandboxFields())+len(containerFields()); got != want {
+	if got, want := len(Fields()), len(sandboxFields)+len(containerFields); got != want {
 		t.Errorf("Fields has %d, want %d", got, want)
 	}
 }
