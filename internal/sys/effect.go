@@ -13,10 +13,14 @@ import (
 
 // FailpointEnv names the environment variable that arms one failpoint:
 //
-//	<effect>:<before|after>:<kill|error>[:<n>]
+//	<effect>:<before|after>:<kill|error>[:<n>[:<gate>]]
+//	trace:<file>
 //
 // The n-th time (from 1, the default) that the program reaches the point, it
-// kills itself with SIGKILL, or the effect returns [ErrFailpoint].
+// kills itself with SIGKILL, or the effect returns [ErrFailpoint]. With a gate, a
+// file, only what is reached while the file exists counts, and the point takes
+// the file away: of several processes, and of those that follow, one is hit.
+// With trace, each point that is reached is appended to the file as a line.
 const FailpointEnv = "LIFEPOD_FAILPOINT"
 
 // ErrFailpoint is what an effect returns when its failpoint is armed with "error".
@@ -68,13 +72,17 @@ func (e *Effect) Do(f func() error) error {
 
 type failpoint struct {
 	effect, when, action string
+	file                 string // the gate, or what to trace to
 	left                 atomic.Int64
 }
 
 var armed = sync.OnceValue(func() *failpoint { return parseFailpoint(os.Getenv(FailpointEnv)) })
 
 func parseFailpoint(s string) *failpoint {
-	parts := strings.Split(s, ":")
+	if file, ok := strings.CutPrefix(s, "trace:"); ok {
+		return &failpoint{action: "trace", file: file}
+	}
+	parts := strings.SplitN(s, ":", 5)
 	if len(parts) < 3 {
 		return nil
 	}
@@ -85,18 +93,46 @@ func parseFailpoint(s string) *failpoint {
 			n = v
 		}
 	}
+	if len(parts) > 4 {
+		fp.file = parts[4]
+	}
 	fp.left.Store(n)
 	return fp
 }
 
 func hit(effect, when string) error {
 	fp := armed()
-	if fp == nil || fp.effect != effect || fp.when != when || fp.left.Add(-1) != 0 {
+	switch {
+	case fp == nil:
 		return nil
-	}
-	if fp.action == "error" {
+	case fp.action == "trace":
+		return fp.trace(effect, when)
+	case fp.effect != effect || fp.when != when || !fp.open() || fp.left.Add(-1) != 0:
+		return nil
+	case fp.file != "" && os.Remove(fp.file) != nil:
+		return nil // another process was hit
+	case fp.action == "error":
 		return fmt.Errorf("%s %s: %w", when, effect, ErrFailpoint)
 	}
 	killSelf()
 	return nil
+}
+
+// open tells whether there is no gate, or it is there.
+func (fp *failpoint) open() bool {
+	if fp.file == "" {
+		return true
+	}
+	_, err := os.Lstat(fp.file)
+	return err == nil
+}
+
+func (fp *failpoint) trace(effect, when string) error {
+	f, err := os.OpenFile(fp.file, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = f.WriteString(effect + ":" + when + "\n")
+	return err
 }

@@ -64,6 +64,37 @@ func TestFailpoints(t *testing.T) {
 	}
 }
 
+// A point with a gate hits one process, once it is open; a trace tells which
+// points a process reached.
+func TestGateAndTrace(t *testing.T) {
+	dir := t.TempDir()
+	gate, trace := filepath.Join(dir, "gate"), filepath.Join(dir, "trace")
+	run := func(point string) error {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestFailpoints$")
+		cmd.Env = append(os.Environ(), "SYS_TEST_OUT="+filepath.Join(dir, "out"), FailpointEnv+"="+point)
+		return cmd.Run()
+	}
+	point := "sys/test:before:kill:1:" + gate
+	if err := run(point); err != nil {
+		t.Errorf("hit behind a closed gate: %v", err)
+	}
+	if err := os.WriteFile(gate, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if run(point) == nil {
+		t.Error("not hit although the gate is open")
+	}
+	if err := run(point); err != nil {
+		t.Errorf("hit twice: %v", err)
+	}
+	if err := run("trace:" + trace); err != nil {
+		t.Error(err)
+	}
+	if b, _ := os.ReadFile(trace); string(b) != "sys/test:before\nsys/test:after\n" {
+		t.Errorf("trace %q", b)
+	}
+}
+
 func TestWriteFileReplacesWhole(t *testing.T) {
 	p := filepath.Join(t.TempDir(), "f")
 	for _, s := range []string{"one", "a longer two", "3"} {
