@@ -23,7 +23,8 @@ func FieldValue(p *corev1.Pod, ref *corev1.ObjectFieldSelector, a Addresses) (st
 		return "", fmt.Errorf("unsupported pod version: %s", ref.APIVersion)
 	}
 	path := ref.FieldPath
-	if base, _, ok := splitSubscript(path); ok && base != "metadata.annotations" && base != "metadata.labels" {
+	base, _, subscripted := splitSubscript(path)
+	if subscripted && base != "metadata.annotations" && base != "metadata.labels" {
 		return "", fmt.Errorf("field label does not support subscript: %s", path)
 	}
 	switch path {
@@ -44,11 +45,14 @@ func FieldValue(p *corev1.Pod, ref *corev1.ObjectFieldSelector, a Addresses) (st
 		}
 		return strings.Join(a.HostIPs, ","), nil
 	}
-	if !strings.HasPrefix(path, "metadata.") && !slices.Contains(labelOnly, path) {
+	if !subscripted && !slices.Contains(metadata, path) && !slices.Contains(labelOnly, path) {
 		return "", fmt.Errorf("field label not supported: %s", path)
 	}
 	return MetadataValue(p, path)
 }
+
+// metadata are the paths that MetadataValue knows besides those with a subscript.
+var metadata = []string{"metadata.annotations", "metadata.labels", "metadata.name", "metadata.namespace", "metadata.uid"}
 
 // labelOnly are paths that can select pods but have no value for a container;
 // they get another error.

@@ -188,10 +188,10 @@ func TestFieldValue(t *testing.T) {
 	for path, want := range map[string]string{
 		"status.phase":            "unsupported fieldPath: status.phase",
 		"spec.containers":         "field label not supported: spec.containers",
-		"metadata.x":              "unsupported fieldPath: metadata.x",
+		"metadata.x":              "field label not supported: metadata.x",
 		"spec.x['y']":             "field label does not support subscript: spec.x['y']",
 		"metadata.labels['a b']":  "invalid key subscript in metadata.labels['a b']: ",
-		"metadata.annotations['/": "unsupported fieldPath: metadata.annotations['/",
+		"metadata.annotations['/": "field label not supported: metadata.annotations['/",
 	} {
 		_, err := FieldValue(p, &corev1.ObjectFieldSelector{APIVersion: "v1", FieldPath: path}, a)
 		if err == nil || !strings.HasPrefix(err.Error(), want) {

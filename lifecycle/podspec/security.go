@@ -19,6 +19,9 @@ func Namespaces(pod *corev1.Pod) *runtimeapi.NamespaceOption {
 		Network: runtimeapi.NamespaceMode_POD,
 		Ipc:     runtimeapi.NamespaceMode_POD,
 		Pid:     runtimeapi.NamespaceMode_CONTAINER,
+		// No user namespace of its own; without the option, said as older
+		// kubelets did, a runtime would do the same.
+		UsernsOptions: &runtimeapi.UserNamespace{Mode: runtimeapi.NamespaceMode_NODE},
 	}
 	if pod.Spec.HostNetwork {
 		o.Network = runtimeapi.NamespaceMode_NODE
