@@ -193,7 +193,12 @@ func TestComputeRegular(t *testing.T) {
 		"failed readiness does nothing":                   {func(in *Input) { in.probe(Readiness, false, "b") }, ""},
 		"an unknown container is stopped first":           {func(in *Input) { in.state(Unknown, "b") }, "kill b+ start b"},
 		"one that was created and never ran is restarted": {func(in *Input) { in.state(Created, "b") }, "start b"},
-		"one that is gone is started":                     {func(in *Input) { in.drop("b") }, "start b"},
+		"what we ended is started whatever its code": {func(in *Input) {
+			in.policy(onFailure)
+			in.exit(0, "a")
+			in.Memory.Restart = map[string]Forced{"a": {ID: "a-0"}}
+		}, "start a"},
+		"one that is gone is started": {func(in *Input) { in.drop("b") }, "start b"},
 		"its own policy counts": {func(in *Input) {
 			in.policy(never)
 			in.container("a").RestartPolicy = ref(corev1.ContainerRestartPolicyAlways)
