@@ -99,6 +99,7 @@ func (l *link) call(op string, body any, files ...*os.File) (*call, error) {
 	var n *net.OpError
 	if errors.As(err, &n) || errors.Is(err, net.ErrClosed) {
 		l.wire.Close()
+		<-l.dead // whoever tries again must not find this link
 		return nil, fmt.Errorf("%w: %w", errLost, err)
 	}
 	return nil, err

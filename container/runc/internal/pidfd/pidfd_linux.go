@@ -20,8 +20,9 @@ const UnstartedName = "runc:[2:INIT]"
 
 // Stat is what the kernel tells of a process.
 type Stat struct {
-	Name  string
-	State byte
+	Name   string
+	State  byte
+	Parent int
 	// StartTime is in clock ticks since boot: with the pid, it is unique.
 	StartTime uint64
 	// Status is the wait status of a zombie.
@@ -46,6 +47,10 @@ func parseStat(text string) (Stat, error) {
 	if len(f) < 50 || len(f[0]) != 1 {
 		return Stat{}, fmt.Errorf("parse stat %q: too few fields", text)
 	}
+	parent, err := strconv.Atoi(f[1])
+	if err != nil {
+		return Stat{}, fmt.Errorf("parse stat %q: %w", text, err)
+	}
 	start, err := strconv.ParseUint(f[19], 10, 64)
 	if err != nil {
 		return Stat{}, fmt.Errorf("parse stat %q: %w", text, err)
@@ -54,7 +59,7 @@ func parseStat(text string) (Stat, error) {
 	if err != nil {
 		return Stat{}, fmt.Errorf("parse stat %q: %w", text, err)
 	}
-	return Stat{Name: text[open+1 : end], State: f[0][0], StartTime: start, Status: unix.WaitStatus(status)}, nil
+	return Stat{Name: text[open+1 : end], State: f[0][0], Parent: parent, StartTime: start, Status: unix.WaitStatus(status)}, nil
 }
 
 // Dead tells that the process has ended and waits to be reaped.

@@ -223,6 +223,26 @@ func (c *ctr) killExecs() {
 	}
 }
 
+// killStrays ends execs that a dead supervisor had not noted yet. In a PID
+// namespace of its own, whatever has a parent outside the container and is not
+// its first process came from an exec.
+func (c *ctr) killStrays() {
+	if c.sharedPID {
+		return
+	}
+	pids, err := c.cgroup.GetAllPids()
+	if err != nil {
+		return
+	}
+	for _, pid := range pids {
+		st, err := pidfd.ReadStat(pid)
+		if err == nil && pid != c.rec.Pid && !st.Dead() && !slices.Contains(pids, st.Parent) {
+			_ = unix.Kill(-pid, unix.SIGKILL)
+			_ = unix.Kill(pid, unix.SIGKILL) // where it leads no session yet
+		}
+	}
+}
+
 // execProgramError is programError for an exec.
 func execProgramError(err error, program string) (string, bool) {
 	if err == nil {

@@ -121,6 +121,7 @@ func (c *ctr) resume(st stored) error {
 		}
 	}
 	c.killExecs()
+	c.killStrays()
 	if st.rec.Boot == c.s.boot {
 		c.pidfd, err = pidfd.Open(st.rec.Pid, st.rec.StartTime)
 	}
