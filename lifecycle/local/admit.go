@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -22,7 +23,7 @@ import (
 func (n *Node) path() *admission.Path {
 	plugins := append(n.o.Admission[:len(n.o.Admission):len(n.o.Admission)], admission.Default()...)
 	return &admission.Path{
-		Plugins: append(plugins, admission.Plugin{Name: "Honoured", Validate: admission.ValidateFunc(honoured)}),
+		Plugins: append(plugins, admission.Plugin{Name: "Honoured", Validate: admission.ValidateFunc(n.honoured)}),
 		Store: func(ctx context.Context, obj admission.Object) (admission.Object, error) {
 			r, err := resourceOf(obj)
 			if err != nil {
@@ -37,12 +38,13 @@ func (n *Node) path() *admission.Path {
 }
 
 // honoured refuses the fields that would otherwise be ignored.
-func honoured(_ context.Context, r *admission.Request) error {
+func (n *Node) honoured(_ context.Context, r *admission.Request) error {
 	p, ok := r.Object.(*corev1.Pod)
 	if !ok {
 		return nil
 	}
-	if errs := podspec.Refused(p); len(errs) > 0 {
+	errs := slices.Concat(podspec.Refused(p), n.blocks.volumes.Refused(p, false), schedule.Refused(p))
+	if len(errs) > 0 {
 		return &admission.InvalidError{Fields: errs}
 	}
 	return nil
