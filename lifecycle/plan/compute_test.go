@@ -199,6 +199,11 @@ func TestComputeRegular(t *testing.T) {
 			in.Memory.Restart = map[string]Forced{"a": {ID: "a-0"}}
 		}, "start a"},
 		"one that is gone is started": {func(in *Input) { in.drop("b") }, "start b"},
+	})
+}
+
+func TestComputeRules(t *testing.T) {
+	runCompute(t, good, map[string]computeCase{
 		"its own policy counts": {func(in *Input) {
 			in.policy(never)
 			in.container("a").RestartPolicy = ref(corev1.ContainerRestartPolicyAlways)

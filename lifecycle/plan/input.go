@@ -46,7 +46,9 @@ type Deletion struct {
 	At time.Time
 	// Grace is how long containers may take, counted from At. A later request
 	// may shorten it, also below what is left, never lengthen it. Zero still
-	// gives each container 2 s, and runs no preStop hook.
+	// gives each container 2 s, and runs no preStop hook. (A pod that vanishes
+	// from an API server was not asked with zero: a kubelet then gives it the
+	// grace of its spec, and so should who translates that.)
 	Grace time.Duration
 }
 
