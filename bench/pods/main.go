@@ -1,0 +1,160 @@
+// Command pods measures pods on this machine, as BENCHMARKS.md keeps it: start
+// (from Run to the first statement of the container's main), removal (until
+// nothing is left), memory, and what idle pods cost. It needs root, and a machine
+// on which nothing else runs.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lifepod/lifepod/image/imagetest"
+	"github.com/lifepod/lifepod/lifecycle/local"
+)
+
+var (
+	stamp      = flag.String("stamp", ".cache/stamp", "the measured pod's program")
+	supervisor = flag.String("supervisor", ".cache/lifepod-supervisor", "prebuilt supervisor; empty means this program again")
+	samples    = flag.Int("n", 40, "pods to start and remove, one after another")
+	many       = flag.Int("many", 50, "idle pods whose memory is measured; 0 for none")
+	idle       = flag.Duration("idle", 0, "how long to watch 20 idle pods; 0 for not at all")
+	seccomp    = flag.Bool("seccomp", false, "give the container the default seccomp profile")
+)
+
+func main() {
+	flag.Parse()
+	if err := run(context.Background()); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	root, err := os.MkdirTemp("", "lpbench")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(root)
+	o := local.Options{Root: root}
+	if *supervisor != "" {
+		if o.Supervisor, err = filepath.Abs(*supervisor); err != nil {
+			return err
+		}
+	}
+	stop, err := serve(&o)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	node, err := local.Open(o)
+	if err != nil {
+		return err
+	}
+	defer node.Close()
+	b := &bench{node: node, root: root}
+	fmt.Printf("%s, %d CPUs, supervisor %q, %d samples\n\n", runtime.Version(), runtime.NumCPU(), *supervisor, *samples)
+	if err := b.latencies(ctx); err != nil {
+		return err
+	}
+	if *many > 0 {
+		if err := b.memory(ctx); err != nil {
+			return err
+		}
+	}
+	if *idle > 0 {
+		return b.idle(ctx)
+	}
+	return nil
+}
+
+// serve makes the image and the registry that it is pulled from.
+func serve(o *local.Options) (stop func(), err error) {
+	program, err := os.ReadFile(*stamp)
+	if err != nil {
+		return nil, fmt.Errorf("%w; build it with make bench", err)
+	}
+	registry := &imagetest.Registry{}
+	img := imagetest.Image{Layers: []imagetest.Layer{imagetest.Program("stamp", program)}}
+	if _, err := registry.Add("stamp:v1", img); err != nil {
+		return nil, err
+	}
+	host, stop, err := registry.Start()
+	if err != nil {
+		return nil, err
+	}
+	o.Images.Client.Mirrors = map[string]string{"bench.lifepod.example": host}
+	return stop, nil
+}
+
+type bench struct {
+	node *local.Node
+	root string
+	next int
+}
+
+// manifest is one container with requests and limits, a projected volume of
+// three files, and an emptyDir.
+const manifest = `
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: files}
+data: {token: a, ca.crt: b, namespace: c}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: NAME}
+spec:
+  terminationGracePeriodSeconds: 5
+  containers:
+  - name: main
+    image: bench.lifepod.example/stamp:v1
+    command: [/stamp, /out/start]
+    resources: {requests: {cpu: 10m, memory: 16Mi}, limits: {cpu: "1", memory: 64Mi}}
+    volumeMounts:
+    - {name: out, mountPath: /out}
+    - {name: files, mountPath: /var/run/secrets/files, readOnly: true}
+  volumes:
+  - {name: out, emptyDir: {}}
+  - name: files
+    projected: {sources: [{configMap: {name: files}}]}
+`
+
+// start runs a pod and returns how long it took to the first statement of its
+// program.
+func (b *bench) start(ctx context.Context) (*local.Handle, time.Duration, error) {
+	b.next++
+	pods, others, err := local.Decode([]byte(replaceName(manifest, fmt.Sprintf("p%d", b.next))))
+	if err != nil {
+		return nil, 0, err
+	}
+	if *seccomp {
+		pods[0].Spec.SecurityContext = &corev1.PodSecurityContext{
+			SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+		}
+	}
+	if err := b.node.Apply(ctx, others...); err != nil {
+		return nil, 0, err
+	}
+	began := monotonic()
+	h, err := b.node.Run(ctx, pods[0])
+	if err != nil {
+		return nil, 0, err
+	}
+	for st, err := range h.Status(ctx) {
+		if err != nil {
+			return nil, 0, err
+		}
+		if st.Phase == corev1.PodRunning {
+			break
+		}
+	}
+	at, err := b.stamped(h)
+	return h, at - began, err
+}
