@@ -42,13 +42,13 @@ func (w *worker) hook(ctx context.Context, c *corev1.Container, id string, h *co
 		stdout, stderr, err := w.r.Runtime.ExecSync(ctx, id, h.Exec.Command, 0)
 		if err != nil {
 			return fmt.Errorf("Exec lifecycle hook (%v) for Container %q in Pod %q failed - error: %w, message: %q", //nolint:staticcheck // Kubernetes' text
-				h.Exec.Command, c.Name, w.name(), err, string(stdout)+string(stderr))
+				h.Exec.Command, c.Name, w.longName(), err, string(stdout)+string(stderr))
 		}
 		return nil
 	case h.HTTPGet != nil:
 		if err := w.httpHook(ctx, c, h.HTTPGet); err != nil {
 			return fmt.Errorf("HTTP lifecycle hook (%s) for Container %q in Pod %q failed - error: %w", //nolint:staticcheck // Kubernetes' text
-				h.HTTPGet.Path, c.Name, w.name(), err)
+				h.HTTPGet.Path, c.Name, w.longName(), err)
 		}
 		return nil
 	case h.Sleep != nil:

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/lifepod/lifepod/image/policy"
@@ -38,7 +40,7 @@ func (w *worker) pullImage(ctx context.Context, a plan.PullImage) plan.Result {
 	for _, auth := range auths {
 		ref, err := w.r.Images.PullImage(ctx, imageSpec(a.Image), auth, cfg)
 		if err != nil {
-			errs = append(errs, err)
+			errs = append(errs, plain(err))
 			continue
 		}
 		took := time.Since(began)
@@ -56,6 +58,25 @@ func (w *worker) pullImage(ctx context.Context, a plan.PullImage) plan.Result {
 	}
 	return plan.Result{Err: &plan.Failure{Reason: policy.Failed(a.Image, err).Reason, Message: err.Error()}}
 }
+
+// plain takes the code off a status that says nothing by it, as the kubelet's
+// client does: what stays is the registry's own text.
+func plain(err error) error {
+	var has interface{ GRPCStatus() *status.Status }
+	if errors.As(err, &has) && has.GRPCStatus().Code() == codes.Unknown {
+		return plainError{err, has.GRPCStatus().Message()}
+	}
+	return err
+}
+
+// plainError is an error with another text.
+type plainError struct {
+	cause error
+	text  string
+}
+
+func (e plainError) Error() string { return e.text }
+func (e plainError) Unwrap() error { return e.cause }
 
 func facts(img *runtimeapi.Image) plan.ImageFacts {
 	return plan.ImageFacts{Ref: img.GetId(), Size: int64(img.GetSize())} //nolint:gosec // a size on disk

@@ -136,7 +136,9 @@ func (w *worker) step(ctx context.Context) (wakeAt time.Time, done bool, err err
 		w.mu.Unlock()
 	}
 	in.Observed = w.observed
-	w.idle++
+	if !observe || len(in.Finished) > 0 { // a look that others asked for is not the plan's doing
+		w.idle++
+	}
 	p := plan.Next(in)
 	if err := w.remember(p.Memory); err != nil {
 		return time.Time{}, false, err
@@ -248,3 +250,9 @@ func (w *worker) lastStatus() corev1.PodStatus {
 func (w *worker) pod() *corev1.Pod { return w.current.Load() }
 
 func (w *worker) name() string { return w.pod().Namespace + "/" + w.pod().Name }
+
+// longName is the pod as the kubelet's messages name it.
+func (w *worker) longName() string {
+	p := w.pod()
+	return fmt.Sprintf("%s_%s(%s)", p.Name, p.Namespace, p.UID)
+}

@@ -136,6 +136,17 @@ func sandboxCondition(pod *corev1.Pod, boxes []Sandbox) corev1.PodCondition {
 	return newCondition(pod, corev1.PodReadyToStartContainers, true, "", "")
 }
 
+// sandboxCondition is that of the pod now. A pod that is over keeps the one that
+// it ended with, though its sandbox is being removed.
+func (s *state) sandboxCondition() corev1.PodCondition {
+	now := sandboxCondition(s.pod, s.boxes)
+	was := podutil.Condition(s.old(), corev1.PodReadyToStartContainers)
+	if s.mem.Stage == Terminated && len(s.boxes) == 0 && was != nil && was.Status == corev1.ConditionFalse {
+		now.Reason, now.Message = was.Reason, was.Message
+	}
+	return now
+}
+
 // restartingAllCondition is shown by pods that have a rule to restart all.
 func (s *state) restartingAllCondition(phase corev1.PodPhase) corev1.PodCondition {
 	c := corev1.PodCondition{Type: corev1.AllContainersRestarting, Status: corev1.ConditionFalse}

@@ -104,7 +104,7 @@ func (s *state) setConditions(st *corev1.PodStatus) {
 		st.Conditions = append(st.Conditions, c)
 	}
 	all := slices.Concat(st.InitContainerStatuses, st.ContainerStatuses)
-	st.Conditions = append(st.Conditions, sandboxCondition(s.pod, s.boxes), InitializedCondition(s.pod, s.old(), all, s.mem.Phase))
+	st.Conditions = append(st.Conditions, s.sandboxCondition(), InitializedCondition(s.pod, s.old(), all, s.mem.Phase))
 	st.Conditions = append(st.Conditions, ReadyCondition(s.pod, st.Conditions, all, s.mem.Phase),
 		ContainersReadyCondition(s.pod, all, s.mem.Phase), newCondition(s.pod, corev1.PodScheduled, true, "", ""))
 	if podutil.MayRestartAll(&s.pod.Spec) {

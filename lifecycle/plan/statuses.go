@@ -168,10 +168,21 @@ func (s *state) waiting(c *corev1.Container, kind podutil.Kind, insts []Containe
 	if !failed || !s.shouldRun(c) {
 		return
 	}
+	if old := s.oldStatus(c.Name); old != nil && old.State.Waiting != nil && s.hookFailing(c.Name) {
+		st.State, st.LastTerminationState = *old.State.DeepCopy(), *old.LastTerminationState.DeepCopy()
+		return
+	}
 	if st.State.Terminated != nil {
 		st.LastTerminationState = st.State
 	}
 	st.State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: f.Reason, Message: f.Message}}
+}
+
+// hookFailing says that the newest instance is still being stopped because its
+// postStart hook failed: only when it has ended the start has.
+func (s *state) hookFailing(name string) bool {
+	list := s.all[name]
+	return len(list) > 0 && list[0].State == Running && s.mem.Kills[list[0].ID].Why == KillPostStart
 }
 
 // setReady says whether a container has started, and whether it is ready.

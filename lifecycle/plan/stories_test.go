@@ -121,7 +121,6 @@ func TestStoryPoststartFail(t *testing.T) {
 		0 postStart app
 		0.2   FailedPostStartHook spec.containers{app} PostStartHook failed
 		0.2   Killing spec.containers{app} FailedPostStartHook
-		0.2 = Pending app:PostStartHookError
 		0.2 stop app 5s
 		0.2 = Running app:PostStartHookError(last 143)
 		0.2 start app#1
