@@ -112,7 +112,7 @@ func (r *Runtime) holder(ctx context.Context, s *sandbox) (container.State, erro
 func (r *Runtime) dropHolder(ctx context.Context, s *sandbox) error {
 	root := r.sandboxes.path(s.ID, dirHolder)
 	if _, err := os.Lstat(root); err != nil {
-		return nil
+		return nil //nolint:nilerr // an absent one is the answer
 	}
 	rt, err := r.runtime(s.Handler)
 	if err != nil {

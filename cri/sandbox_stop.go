@@ -27,7 +27,7 @@ func (r *Runtime) StopPodSandbox(ctx context.Context, id string) (err error) {
 func (r *Runtime) stopSandbox(ctx context.Context, id string, remove bool) error {
 	s, err := r.sandbox(id)
 	if err != nil {
-		return nil
+		return nil //nolint:nilerr // an absent one is the answer
 	}
 	down := *s
 	down.Phase = stopped

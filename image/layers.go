@@ -166,7 +166,7 @@ func (w *layerWork) unpackLocal(ctx context.Context, dir string) (layer.Result, 
 		return res, fmt.Errorf("blob %s has the content of %s: %w", d.Digest, got, errDigest)
 	}
 	if errors.Is(uerr, errDigest) { // the manifest and the config disagree: fetching again would not help
-		return res, fmt.Errorf("%w: %v", errManifest, uerr)
+		return res, fmt.Errorf("%w: %w", errManifest, uerr)
 	}
 	return res, uerr
 }

@@ -32,7 +32,7 @@ var errManifest = errors.New("invalid manifest")
 func decode(mediaType string, b []byte) (*document, error) {
 	var d document
 	if err := json.Unmarshal(b, &d); err != nil {
-		return nil, fmt.Errorf("%w: %v", errManifest, err)
+		return nil, fmt.Errorf("%w: %w", errManifest, err)
 	}
 	if d.SchemaVersion == 1 || d.FSLayers != nil || mediaType == remote.DockerSchema1 || mediaType == remote.DockerSchema1+"+prettyjws" {
 		return nil, fmt.Errorf("%w: Docker schema 1 is not supported: push the image again with a current tool", errManifest)

@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,7 +37,8 @@ func ReadRecord(dir string) (Record, error) {
 		return rec, err
 	}
 	if err := json.Unmarshal(b, &rec); err != nil || rec.Pod == nil {
-		return rec, fmt.Errorf("read %s: it is damaged (%v); remove the directory to forget the pod", podDir(dir).record(), err)
+		err = cmp.Or(err, errors.New("it holds no pod"))
+		return rec, fmt.Errorf("read %s: it is damaged (%w); remove the directory to forget the pod", podDir(dir).record(), err)
 	}
 	return rec, nil
 }
@@ -63,7 +65,7 @@ func ReadMemory(dir string) (plan.Memory, error) {
 		return m, err
 	}
 	if json.Unmarshal(b, &m) != nil {
-		return plan.Memory{}, nil
+		return plan.Memory{}, nil //nolint:nilerr // a damaged file is as good as none
 	}
 	return m, nil
 }

@@ -57,7 +57,7 @@ func Run(t *testing.T, newEnv func(t *testing.T) Env) {
 type suite struct {
 	*testing.T
 	Env
-	ctx context.Context
+	ctx context.Context //nolint:containedctx // a test's own, as long as the test
 }
 
 var serial atomic.Int64

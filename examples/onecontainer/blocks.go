@@ -27,7 +27,6 @@ type blocks struct {
 	network           *bridge.Network
 	cgroups           *cgroups.Manager
 	runtime           *runc.Runtime
-	stopRegistry      func()
 }
 
 // open makes the blocks and pulls the image.

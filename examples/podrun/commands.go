@@ -67,7 +67,7 @@ func logs(ctx context.Context, a *app, args []string) error {
 	o := local.LogOptions{Container: a.container, Follow: a.follow, Previous: a.previous}
 	err = a.node.Logs(ctx, name, o, os.Stdout, os.Stderr)
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // interrupted by the user, who knows
 	}
 	return err
 }

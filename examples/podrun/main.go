@@ -80,7 +80,7 @@ type app struct {
 	demo   string
 	output string
 
-	detach, quiet     bool
+	detach            bool
 	until, waitFor    string
 	linger, grace     string
 	container         string

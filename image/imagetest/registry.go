@@ -102,7 +102,7 @@ func (r *Registry) Requests() []string {
 // Start serves the registry on a free port of the loopback address, which it
 // returns as the host part of image names. stop ends it.
 func (r *Registry) Start() (host string, stop func(), err error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // nothing to cancel
 	if err != nil {
 		return "", nil, fmt.Errorf("start registry: %w", err)
 	}

@@ -105,7 +105,7 @@ func (in *ContainerInput) security() (*runtimeapi.LinuxContainerSecurityContext,
 	if out.Seccomp, err = seccomp(sc.SeccompProfile, in.SeccompRoot, in.SeccompDefault); err != nil {
 		return nil, err
 	}
-	if out.Apparmor, out.ApparmorProfile, err = appArmor(appArmorProfile(in.Pod, in.Container)); err != nil {
+	if out.Apparmor, out.ApparmorProfile, err = appArmor(appArmorProfile(in.Pod, in.Container)); err != nil { //nolint:staticcheck // the kubelet sets it too
 		return nil, err
 	}
 	if psc := in.Pod.Spec.SecurityContext; psc != nil {

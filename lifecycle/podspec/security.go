@@ -156,7 +156,7 @@ func seccomp(p *corev1.SeccompProfile, root string, byDefault bool) (*runtimeapi
 		return profile(runtimeapi.SecurityProfile_RuntimeDefault, ""), nil
 	case p != nil && p.Type == corev1.SeccompProfileTypeLocalhost:
 		if p.LocalhostProfile == nil || *p.LocalhostProfile == "" {
-			return nil, errors.New("localhostProfile must be set if seccompProfile type is Localhost.")
+			return nil, errors.New("localhostProfile must be set if seccompProfile type is Localhost.") //nolint:staticcheck // Kubernetes' text
 		}
 		return profile(runtimeapi.SecurityProfile_Localhost, filepath.Join(root, *p.LocalhostProfile)), nil
 	}

@@ -103,7 +103,7 @@ func checkNew(r Resource, obj Object) error {
 	if obj.GetName() == "" {
 		errs = append(errs, field.Required(meta.Child("name"), "name or generateName is required"))
 	}
-	for _, msg := range apivalidation.IsValidPathSegmentName(obj.GetName()) {
+	for _, msg := range apivalidation.IsValidPathSegmentName(obj.GetName()) { //nolint:staticcheck // the API's own texts
 		errs = append(errs, field.Invalid(meta.Child("name"), obj.GetName(), msg))
 	}
 	switch ns := obj.GetNamespace(); {
@@ -112,7 +112,7 @@ func checkNew(r Resource, obj Object) error {
 	case !r.Namespaced && ns != "":
 		errs = append(errs, field.Forbidden(meta.Child("namespace"), "not allowed on this type"))
 	default:
-		for _, msg := range apivalidation.IsValidPathSegmentName(ns) {
+		for _, msg := range apivalidation.IsValidPathSegmentName(ns) { //nolint:staticcheck // the API's own texts
 			errs = append(errs, field.Invalid(meta.Child("namespace"), ns, msg))
 		}
 	}
@@ -131,7 +131,7 @@ func checkKey(r Resource, namespace, name string) error {
 		return apierrors.NewBadRequest("an empty namespace may not be set when a resource name is provided")
 	}
 	for _, part := range []string{namespace, name} {
-		for _, msg := range apivalidation.IsValidPathSegmentName(part) {
+		for _, msg := range apivalidation.IsValidPathSegmentName(part) { //nolint:staticcheck // the API's own texts
 			return apierrors.NewBadRequest("invalid name " + part + ": " + msg)
 		}
 	}

@@ -42,7 +42,7 @@ func checkDelete(o metav1.DeleteOptions) (dryRun bool, err error) {
 	if p := o.PropagationPolicy; p != nil && *p != metav1.DeletePropagationBackground {
 		return false, apierrors.NewBadRequest(fmt.Sprintf("propagationPolicy %s is not supported: nothing collects dependents here", *p))
 	}
-	if ptr.Deref(o.OrphanDependents, false) {
+	if ptr.Deref(o.OrphanDependents, false) { //nolint:staticcheck // old clients send it
 		return false, apierrors.NewBadRequest("orphanDependents is not supported: nothing collects dependents here")
 	}
 	return isDryRun(o.DryRun)

@@ -10,8 +10,8 @@ import (
 	"github.com/lifepod/lifepod/store"
 )
 
-// stale is the text of every 409 after a write that came too late.
-var stale = errors.New("the object has been modified; please apply your changes to the latest version and try again")
+// errStale is the text of every 409 after a write that came too late.
+var errStale = errors.New("the object has been modified; please apply your changes to the latest version and try again")
 
 // apiError turns an error of the store about one object into the API's.
 func apiError(r Resource, name string, err error) error {
@@ -21,7 +21,7 @@ func apiError(r Resource, name string, err error) error {
 	case errors.Is(err, store.ErrExists):
 		return apierrors.NewAlreadyExists(r.GroupResource(), name)
 	case errors.Is(err, store.ErrConflict):
-		return apierrors.NewConflict(r.GroupResource(), name, stale)
+		return apierrors.NewConflict(r.GroupResource(), name, errStale)
 	}
 	return err
 }

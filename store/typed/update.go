@@ -54,7 +54,7 @@ func (s *Server) replace(ctx context.Context, r Resource, next Object, dryRun []
 			return checkPreconditions(r, now, &metav1.Preconditions{UID: &uid})
 		}
 		if v := next.GetResourceVersion(); v != "" && v != "0" && v != now.GetResourceVersion() {
-			return apierrors.NewConflict(r.GroupResource(), name, stale)
+			return apierrors.NewConflict(r.GroupResource(), name, errStale)
 		}
 		to := next.DeepCopyObject().(Object)
 		keepSystemFields(now, to)

@@ -46,6 +46,9 @@ var commands = map[string]func(args []string){
 	"child":  child,
 	"as":     as,
 	"size":   size,
+	"call":   call,
+	"userns": userns,
+	"fds":    func([]string) { fmt.Println("descriptors", descriptors()) },
 	"mem":    func([]string) { childAlloc() },
 }
 
@@ -104,6 +107,7 @@ func alloc(args []string) {
 	fmt.Println("have", len(keep))
 }
 
+//nolint:noctx // its life is the test's
 // childAlloc has a child that takes more than there is, and tells of its end.
 func childAlloc() {
 	err := exec.Command("/testbox", "alloc", "512").Run()
@@ -130,6 +134,7 @@ func ignore([]string) {
 	time.Sleep(time.Hour)
 }
 
+//nolint:noctx // its life is the test's
 // child starts another testbox with the arguments, which outlives this one.
 func child(args []string) {
 	c := exec.Command("/testbox", args...)
@@ -154,4 +159,17 @@ func size([]string) {
 			return
 		}
 	}
+}
+
+// descriptors are this program's open files but for the directory that lists
+// them and what Go's runtime opens.
+func descriptors() []string {
+	var open []string
+	for _, e := range must(os.ReadDir("/proc/self/fd")) {
+		target, err := os.Readlink("/proc/self/fd/" + e.Name())
+		if err == nil && !strings.HasPrefix(target, "anon_inode:") {
+			open = append(open, e.Name())
+		}
+	}
+	return open
 }

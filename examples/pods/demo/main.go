@@ -138,7 +138,7 @@ func serve(ctx context.Context, args []string) error {
 }
 
 func serveHealth(ctx context.Context, args []string) error {
-	l, err := net.Listen("tcp", args[0])
+	l, err := net.Listen("tcp", args[0]) //nolint:noctx // nothing to cancel
 	if err != nil {
 		return err
 	}
