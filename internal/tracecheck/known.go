@@ -1,0 +1,4 @@
+package main
+
+// known are scenarios that differ for now, and what is missing.
+var known = map[string]string{}
