@@ -19,6 +19,7 @@ import (
 func (w *worker) observe(ctx context.Context) (plan.Observed, error) {
 	o := plan.Observed{Cgroup: w.presence(plan.EnsureCgroup{}.Key()), Volumes: w.presence(plan.SetUpVolumes{}.Key())}
 	mine := map[string]string{podspec.LabelPodUID: string(w.pod().UID)}
+	o.Attempts = w.attemptsByLog()
 	boxes, err := w.r.Runtime.ListPodSandbox(ctx, &runtimeapi.PodSandboxFilter{LabelSelector: mine})
 	if err != nil {
 		return o, fmt.Errorf("list sandboxes of pod %s: %w", w.name(), err)
@@ -59,8 +60,9 @@ func (w *worker) sandbox(ctx context.Context, id string) (plan.Sandbox, error) {
 	st := resp.GetStatus()
 	s := plan.Sandbox{
 		ID: id, Attempt: st.GetMetadata().GetAttempt(), CreatedAt: time.Unix(0, st.GetCreatedAt()),
-		Ready:       st.GetState() == runtimeapi.PodSandboxState_SANDBOX_READY,
-		HostNetwork: st.GetLinux().GetNamespaces().GetOptions().GetNetwork() == runtimeapi.NamespaceMode_NODE,
+		Ready:           st.GetState() == runtimeapi.PodSandboxState_SANDBOX_READY,
+		NetworkReported: st.GetNetwork() != nil,
+		HostNetwork:     st.GetLinux().GetNamespaces().GetOptions().GetNetwork() == runtimeapi.NamespaceMode_NODE,
 	}
 	if net := st.GetNetwork(); net.GetIp() != "" {
 		s.IPs = append(s.IPs, net.GetIp())

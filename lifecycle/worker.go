@@ -46,6 +46,8 @@ type worker struct {
 	has      presences
 	mounted  map[string]volume.Mounted
 	attempts map[string]uint32 // of sandboxes, by id
+	looked   bool              // for log files
+	byLog    map[string]uint32
 
 	// of the loop alone
 	inflight map[plan.Key]*running
