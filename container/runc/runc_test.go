@@ -114,7 +114,7 @@ func TestRefused(t *testing.T) {
 	p.usePrebuilt()
 	r := p.open()
 	for want, change := range map[string]func(*container.Spec){
-		"seccomp":        func(s *container.Spec) { s.OCI.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActErrno} },
+		"seccomp: defau": func(s *container.Spec) { s.OCI.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: "SCMP_ACT_X"} },
 		"lies outside":   func(s *container.Spec) { s.Log = "/etc/passwd.log" },
 		"RLIMIT_NONE":    func(s *container.Spec) { s.OCI.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_NONE"}} },
 		"is a directory": func(s *container.Spec) { s.Log = p.dir + "/rootfs" },

@@ -107,8 +107,9 @@ func alloc(args []string) {
 	fmt.Println("have", len(keep))
 }
 
-//nolint:noctx // its life is the test's
 // childAlloc has a child that takes more than there is, and tells of its end.
+//
+//nolint:noctx // its life is the test's
 func childAlloc() {
 	err := exec.Command("/testbox", "alloc", "512").Run()
 	fmt.Println("child:", err)
@@ -134,8 +135,9 @@ func ignore([]string) {
 	time.Sleep(time.Hour)
 }
 
-//nolint:noctx // its life is the test's
 // child starts another testbox with the arguments, which outlives this one.
+//
+//nolint:noctx // its life is the test's
 func child(args []string) {
 	c := exec.Command("/testbox", args...)
 	c.Stdout, c.Stderr = os.Stdout, os.Stderr

@@ -31,11 +31,13 @@ import (
 	_ "github.com/opencontainers/runc/libcontainer/nsenter" // its constructor enters namespaces
 
 	"github.com/lifepod/lifepod/container/runc/internal/boot"
+	"github.com/lifepod/lifepod/container/runc/internal/confine"
 	"github.com/lifepod/lifepod/container/runc/internal/supervisor"
 )
 
 func init() {
 	if len(os.Args) > 1 && os.Args[1] == "init" && os.Getenv("_LIBCONTAINER_INITPIPE") != "" {
+		confine.Arm()
 		libcontainer.Init() // does not return
 	}
 	if config := os.Getenv(boot.ConfigEnv); config != "" {

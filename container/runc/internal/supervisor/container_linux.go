@@ -11,6 +11,7 @@ import (
 
 	"github.com/lifepod/lifepod/container"
 	"github.com/lifepod/lifepod/container/internal/crilog"
+	"github.com/lifepod/lifepod/container/seccomp"
 )
 
 // ctr is one container.
@@ -18,6 +19,7 @@ type ctr struct {
 	s         *Supervisor
 	id, dir   string
 	process   *specs.Process // of the spec: what an exec takes its defaults from
+	filter    func() (seccomp.Filter, error)
 	stdinOnce bool
 	sharedPID bool
 

@@ -66,7 +66,7 @@ func (s *Supervisor) check(spec container.Spec) error {
 func (s *Supervisor) newCtr(spec container.Spec) *ctr {
 	return &ctr{
 		s: s, id: spec.ID, dir: filepath.Join(s.cfg.Containers(), spec.ID),
-		process: spec.OCI.Process, stdinOnce: spec.StdinOnce, sharedPID: sharesPID(spec),
+		process: spec.OCI.Process, filter: filterOf(spec.OCI.Linux.Seccomp), stdinOnce: spec.StdinOnce, sharedPID: sharesPID(spec),
 		pidfd: -1, io: newStreams(), exited: make(chan struct{}), told: make(chan struct{}),
 		st: container.State{ID: spec.ID, Status: container.Created, CreatedAt: time.Now()},
 	}
@@ -94,6 +94,9 @@ func (c *ctr) create(spec container.Spec) error {
 		return err
 	}
 	if err := effectLog.Do(func() (err error) { c.log, err = crilog.Open(spec.Log); return err }); err != nil {
+		return err
+	}
+	if _, err := c.filter(); err != nil {
 		return err
 	}
 	config, err := c.s.toConfig(c.id, spec.OCI)
@@ -130,7 +133,7 @@ func (c *ctr) spawn(spec container.Spec, config *configs.Config) error {
 		return err
 	}
 	pid, err := c.s.reap.start(func() (int, error) {
-		if err := effectInit.Do(func() error { return c.lc.Start(p) }); err != nil {
+		if err := effectInit.Do(func() error { return c.startProcess(p) }); err != nil {
 			return 0, errors.Join(err, killProcess(p))
 		}
 		return p.Pid()

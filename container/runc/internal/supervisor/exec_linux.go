@@ -95,7 +95,7 @@ func (c *ctr) startExec(p *libcontainer.Process, tty bool, files []*os.File) (ma
 		p.Stdin, p.Stdout, p.Stderr = files[0], files[1], files[2]
 	}
 	_, err = c.s.reap.start(func() (int, error) {
-		if err := effectExec.Do(func() error { return c.lc.Start(p) }); err != nil {
+		if err := effectExec.Do(func() error { return c.startProcess(p) }); err != nil {
 			return 0, errors.Join(err, killProcess(p))
 		}
 		return p.Pid()

@@ -3,7 +3,6 @@
 package supervisor
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -21,12 +20,10 @@ import (
 // toConfig turns a spec into libcontainer's configuration, with what this
 // machine does not allow clamped to what it allows.
 func (s *Supervisor) toConfig(id string, spec *specs.Spec) (*configs.Config, error) {
-	if err := checkSeccomp(spec); err != nil {
-		return nil, err
-	}
 	own := *spec
-	p := *spec.Process
-	own.Process = &p
+	p, l := *spec.Process, *spec.Linux
+	own.Process, own.Linux = &p, &l
+	l.Seccomp = nil           // startProcess sees to it
 	if p.OOMScoreAdj == nil { // else it would inherit the supervisor's, which is low
 		p.OOMScoreAdj = new(int)
 	}
@@ -37,14 +34,6 @@ func (s *Supervisor) toConfig(id string, spec *specs.Spec) (*configs.Config, err
 		RootlessEUID:    os.Geteuid() != 0,
 		RootlessCgroups: os.Geteuid() != 0,
 	})
-}
-
-// checkSeccomp is the one place that decides about seccomp profiles.
-func checkSeccomp(spec *specs.Spec) error {
-	if spec.Linux.Seccomp != nil {
-		return errors.New("linux.seccomp: this runtime cannot apply a seccomp profile: use Unconfined")
-	}
-	return nil
 }
 
 // mayRaise tells whether we may lower an oom_score_adj and raise hard limits.

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package main
+
+func call([]string) {}
+
+func userns([]string) {}
