@@ -37,12 +37,25 @@ func (r *Runner) events(ctx context.Context) error {
 	ended := make(chan error, 1)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	again := make(chan struct{}, 1)
 	r.wg.Go(func() {
-		connected := func(runtimeapi.RuntimeService_GetContainerEventsClient) { r.hintAll() }
+		connected := func(c runtimeapi.RuntimeService_GetContainerEventsClient) {
+			r.hintAll()
+			if c != nil {
+				again <- struct{}{}
+			}
+		}
 		ended <- r.Runtime.GetContainerEvents(ctx, ch, connected)
 	})
+	var late <-chan time.Time
 	for {
 		select {
+		case <-again:
+			// Over a connection, the call returns before the runtime has heard of it:
+			// what ended in between is in neither the first look nor the stream.
+			late = time.After(r.RelistPeriod)
+		case <-late:
+			r.hintAll()
 		case e := <-ch:
 			r.hint(e)
 		case err := <-ended:
