@@ -12,6 +12,7 @@ import (
 	"github.com/lifepod/lifepod/container"
 	"github.com/lifepod/lifepod/cri/ocispec"
 	"github.com/lifepod/lifepod/cri/stream"
+	"github.com/lifepod/lifepod/internal/sys"
 	"google.golang.org/grpc/codes"
 	criapi "k8s.io/cri-api/pkg/apis"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -36,8 +37,9 @@ type Runtime struct {
 	ears       map[string]*ear // by runtime handler
 	oomOnce    sync.Once
 
-	stop context.CancelFunc
-	wg   sync.WaitGroup
+	place *sys.Occupied // the directory of all records
+	stop  context.CancelFunc
+	wg    sync.WaitGroup
 }
 
 var (
@@ -61,9 +63,11 @@ func New(ctx context.Context, o Options) (*Runtime, error) {
 		return nil, err
 	}
 	if err := r.open(); err != nil {
+		r.leave()
 		return nil, fmt.Errorf("open CRI runtime in %s: %w", o.Run, err)
 	}
 	if err := r.recover(ctx); err != nil {
+		r.leave()
 		return nil, fmt.Errorf("clean up in %s: %w", o.Run, err)
 	}
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -110,6 +114,9 @@ func (r *Runtime) open() (err error) {
 		}
 	}
 	dir := filepath.Join(r.o.Run, "cri")
+	if r.place, err = sys.Occupy(dir, 0o711); err != nil {
+		return err
+	}
 	if r.sandboxes, err = newTable(filepath.Join(dir, "sandboxes"), func() *sandbox { return new(sandbox) }); err != nil {
 		return err
 	}
@@ -149,7 +156,25 @@ func (r *Runtime) Close(context.Context) error {
 	r.stop()
 	r.wg.Wait()
 	r.events.close()
+	r.leave()
 	return nil
+}
+
+// leave removes the directories where no records are, if no other process uses
+// them.
+func (r *Runtime) leave() {
+	r.place.Leave(func() {
+		dir := filepath.Join(r.o.Run, "cri")
+		for _, table := range []string{"sandboxes", "containers"} {
+			left, _ := os.ReadDir(filepath.Join(dir, table))
+			if len(left) > 1 || len(left) == 1 && left[0].Name() != lockFile {
+				return
+			}
+		}
+		for _, part := range []string{"sandboxes", "containers", "names"} {
+			_ = os.RemoveAll(filepath.Join(dir, part))
+		}
+	})
 }
 
 // Version tells name and version.

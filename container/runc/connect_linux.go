@@ -95,8 +95,8 @@ var errTryAgain = errors.New("the supervisor is ending")
 // startAndDial starts a supervisor unless one listens by the time that it is our
 // turn, and connects to it.
 func (r *Runtime) startAndDial(ctx context.Context) (*link, error) {
-	if err := os.MkdirAll(r.cfg.Run, 0o700); err != nil {
-		return nil, fmt.Errorf("make run directory: %w", err)
+	if err := r.enter(); err != nil {
+		return nil, err
 	}
 	if err := checkPrivate(r.cfg.Run); err != nil {
 		return nil, err

@@ -14,6 +14,7 @@ import (
 	"github.com/lifepod/lifepod/container"
 	"github.com/lifepod/lifepod/container/runc/internal/boot"
 	"github.com/lifepod/lifepod/container/runc/internal/wire"
+	"github.com/lifepod/lifepod/internal/sys"
 )
 
 // Runtime is a connection to the supervisor of one root. It is made when it is
@@ -29,6 +30,7 @@ type Runtime struct {
 	mu     sync.Mutex
 	link   *link
 	closed bool
+	place  *sys.Occupied // the run directory, once a supervisor was needed
 	subs   map[*subscriber]bool
 	held   map[string]*held
 }
@@ -75,7 +77,33 @@ func (r *Runtime) Close() error {
 		h.close()
 		delete(r.held, id)
 	}
+	r.leave()
 	return nil
+}
+
+// enter makes the run directory and keeps it while r is open.
+func (r *Runtime) enter() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.place != nil {
+		return nil
+	}
+	place, err := sys.Occupy(r.cfg.Run, 0o700)
+	if err != nil {
+		return fmt.Errorf("make run directory: %w", err)
+	}
+	r.place = place
+	return nil
+}
+
+// leave removes what supervisors leave in the run directory, if nobody else is
+// there: the last supervisor was killed, or ended before us. r.mu is held.
+func (r *Runtime) leave() {
+	if _, err := os.Stat(r.cfg.Run); r.place == nil && err == nil && checkPrivate(r.cfg.Run) == nil {
+		r.place, _ = sys.Occupy(r.cfg.Run, 0o700)
+	}
+	r.place.Leave(r.cfg.CleanUp)
+	r.place = nil
 }
 
 // Create implements container.Runtime.

@@ -37,12 +37,16 @@ type saved struct {
 }
 
 func (m machine) lock() (unlock func(), err error) {
-	for _, d := range []string{m.dir, filepath.Join(m.dir, "roots"), filepath.Join(m.dir, "ports")} {
-		if err := os.MkdirAll(d, 0o700); err != nil {
-			return nil, err
-		}
+	return lockDir(m.dir, m.tidy, "roots", "ports")
+}
+
+// tidy removes the directory's parts when no root claims anything.
+func (m machine) tidy() {
+	removeUnfinished(m.dir, filepath.Join(m.dir, "roots"), filepath.Join(m.dir, "ports"))
+	_, err := os.Lstat(m.savedPath())
+	if err != nil && os.Remove(filepath.Join(m.dir, "roots")) == nil && os.Remove(filepath.Join(m.dir, "ports")) == nil {
+		_ = os.Remove(filepath.Join(m.dir, "lock"))
 	}
-	return flock(filepath.Join(m.dir, "lock"))
 }
 
 func (m machine) claimPath(id string) string { return filepath.Join(m.dir, "roots", id+".json") }

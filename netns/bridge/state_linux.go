@@ -40,14 +40,43 @@ type hostRecord struct {
 type state struct{ dir string }
 
 // lock orders the processes and goroutines that share a root.
-func (s state) lock() (unlock func(), err error) {
-	if err := os.MkdirAll(filepath.Join(s.dir, "pods"), 0o700); err != nil {
+func (s state) lock() (unlock func(), err error) { return lockDir(s.dir, s.tidy, "pods", "ips") }
+
+// tidy removes what is left of the directory when the root has nothing on the
+// host.
+func (s state) tidy() {
+	if _, err := os.Lstat(s.hostPath()); err == nil {
+		return
+	}
+	removeUnfinished(s.dir, filepath.Join(s.dir, "pods"))
+	if os.Remove(filepath.Join(s.dir, "pods")) == nil && os.Remove(filepath.Join(s.dir, "ips")) == nil {
+		_ = os.Remove(filepath.Join(s.dir, "last"))
+		_ = os.Remove(filepath.Join(s.dir, "lock"))
+	}
+}
+
+// lockDir makes dir with subs and locks it. Who unlocks it, with nobody waiting,
+// calls tidy, and removes dir if it is empty then.
+func lockDir(dir string, tidy func(), subs ...string) (unlock func(), err error) {
+	place, err := sys.Occupy(dir, 0o700)
+	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(filepath.Join(s.dir, "ips"), 0o700); err != nil {
+	for _, sub := range subs {
+		if err := os.Mkdir(filepath.Join(dir, sub), 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+			place.Leave(tidy)
+			return nil, err
+		}
+	}
+	free, err := flock(filepath.Join(dir, "lock"))
+	if err != nil {
+		place.Leave(tidy)
 		return nil, err
 	}
-	return flock(filepath.Join(s.dir, "lock"))
+	return func() {
+		free()
+		place.Leave(tidy)
+	}, nil
 }
 
 func flock(path string) (unlock func(), err error) {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -44,6 +43,11 @@ func run(cfg boot.Config) error {
 	if err := settleIn(); err != nil {
 		return err
 	}
+	place, err := sys.Occupy(cfg.Run, 0o700)
+	if err != nil {
+		return err
+	}
+	defer place.Leave(cfg.CleanUp)
 	alive, err := tryLock(cfg.Alive())
 	if err != nil {
 		return err
@@ -52,11 +56,11 @@ func run(cfg boot.Config) error {
 	if err := notePid(alive); err != nil {
 		return err
 	}
-	if f, err := os.OpenFile(filepath.Join(cfg.Run, "supervisor.crash"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600); err == nil {
+	if f, err := os.OpenFile(cfg.Crash(), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600); err == nil {
 		_ = debug.SetCrashOutput(f, debug.CrashOptions{})
 		f.Close()
 	}
-	for _, dir := range []string{cfg.Containers(), filepath.Join(cfg.Run, "libcontainer")} {
+	for _, dir := range []string{cfg.Containers(), cfg.State()} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return err
 		}

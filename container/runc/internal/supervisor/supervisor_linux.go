@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -48,7 +47,7 @@ func newSupervisor(cfg boot.Config) (*Supervisor, error) {
 }
 
 // libRoot is where libcontainer keeps its state.
-func (s *Supervisor) libRoot() string { return filepath.Join(s.cfg.Run, "libcontainer") }
+func (s *Supervisor) libRoot() string { return s.cfg.State() }
 
 func (s *Supervisor) get(id string) (*ctr, error) {
 	s.mu.Lock()

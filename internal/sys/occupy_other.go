@@ -1,0 +1,16 @@
+//go:build !unix
+
+package sys
+
+import "os"
+
+// Occupied is a directory that several processes use side by side.
+type Occupied struct{}
+
+// Occupy makes dir, with its parents.
+func Occupy(dir string, perm os.FileMode) (*Occupied, error) {
+	return &Occupied{}, os.MkdirAll(dir, perm)
+}
+
+// Leave does nothing here: the directory stays.
+func (*Occupied) Leave(func()) {}

@@ -1,0 +1,84 @@
+//go:build unix
+
+package sys
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Occupied is a directory that several processes use side by side and that the
+// last of them removes.
+type Occupied struct {
+	dir string
+	f   *os.File
+}
+
+// Occupy makes dir, with its parents, and keeps others from removing it until
+// Leave or the end of the process. It waits for one who is removing it now.
+func Occupy(dir string, perm os.FileMode) (*Occupied, error) {
+	for {
+		if err := os.MkdirAll(dir, perm); errors.Is(err, fs.ErrNotExist) {
+			continue // the last one of a parent left just now
+		} else if err != nil {
+			return nil, err
+		}
+		f, err := os.Open(dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		} else if err != nil {
+			return nil, err
+		}
+		if err := flock(f, unix.LOCK_SH); err != nil {
+			f.Close()
+			return nil, fmt.Errorf("lock %s: %w", dir, err)
+		}
+		if same(f, dir) {
+			return &Occupied{dir, f}, nil
+		}
+		f.Close()
+	}
+}
+
+// Leave gives the directory up. The last one calls last, which removes what may
+// go, and removes the directory if it is empty then; nobody can enter meanwhile.
+// Leaving twice, or nil, does nothing.
+func (o *Occupied) Leave(last func()) {
+	if o == nil || o.f == nil {
+		return
+	}
+	if flock(o.f, unix.LOCK_EX|unix.LOCK_NB) == nil && same(o.f, o.dir) {
+		last()
+		_ = unix.Rmdir(o.dir)
+	}
+	_ = flock(o.f, unix.LOCK_UN) // a child that was just forked shares it
+	o.f.Close()
+	o.f = nil
+}
+
+func flock(f *os.File, how int) error {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var lerr error
+	err = raw.Control(func(fd uintptr) {
+		for {
+			if lerr = unix.Flock(int(fd), how); !errors.Is(lerr, unix.EINTR) {
+				return
+			}
+		}
+	})
+	return errors.Join(lerr, err)
+}
+
+// same tells whether path still names what f is.
+func same(f *os.File, path string) bool {
+	now, err := os.Stat(path)
+	was, ferr := f.Stat()
+	return err == nil && ferr == nil && os.SameFile(now, was)
+}
