@@ -14,9 +14,11 @@ import (
 )
 
 func (w *worker) checkImage(ctx context.Context, a plan.CheckImage) plan.Result {
-	resp, err := w.r.Images.ImageStatus(ctx, imageSpec(a.Image), false)
+	resp, err := w.r.Images.ImageStatus(ctx, imageSpec(tagged(a.Image)), false)
 	if err != nil {
-		return plan.Result{Err: failure(policy.ReasonInspect, err)}
+		f := failure(policy.ReasonInspect, err)
+		f.Message = policy.InspectMessage(a.Image, err)
+		return plan.Result{Err: f}
 	}
 	if resp.GetImage() == nil {
 		return plan.Result{}
@@ -38,7 +40,7 @@ func (w *worker) pullImage(ctx context.Context, a plan.PullImage) plan.Result {
 	began := time.Now()
 	var errs []error
 	for _, auth := range auths {
-		ref, err := w.r.Images.PullImage(ctx, imageSpec(a.Image), auth, cfg)
+		ref, err := w.r.Images.PullImage(ctx, imageSpec(tagged(a.Image)), auth, cfg)
 		if err != nil {
 			errs = append(errs, plain(err))
 			continue
@@ -57,6 +59,15 @@ func (w *worker) pullImage(ctx context.Context, a plan.PullImage) plan.Result {
 		err = errors.Join(errs...)
 	}
 	return plan.Result{Err: &plan.Failure{Reason: policy.Failed(a.Image, err).Reason, Message: err.Error()}}
+}
+
+// tagged is an image's name with a tag or digest: what a runtime is asked for. A
+// name that cannot be parsed never gets here; plan refuses it.
+func tagged(image string) string {
+	if full, err := policy.WithDefaultTag(image); err == nil {
+		return full
+	}
+	return image
 }
 
 // plain takes the code off a status that says nothing by it, as the kubelet's

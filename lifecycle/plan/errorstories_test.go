@@ -86,8 +86,31 @@ func TestStoryImageNever(t *testing.T) {
 		0   ErrImageNeverPull spec.containers{app} Container image "far" is not present with pull policy of Never
 		0   Failed spec.containers{app} Error: ErrImageNeverPull
 		0 = Pending app:ErrImageNeverPull
+		0   ErrImageNeverPull spec.containers{app} Container image "far" is not present with pull policy of Never
+		0   Failed spec.containers{app} Error: ErrImageNeverPull
 		10   ErrImageNeverPull spec.containers{app} Container image "far" is not present with pull policy of Never
 		10   Failed spec.containers{app} Error: ErrImageNeverPull`)
+}
+
+// TestStoryImageInvalid: nobody is asked for an image whose name is none, and
+// the containers beside it are started all the same.
+func TestStoryImageInvalid(t *testing.T) {
+	pod := simplePod()
+	pod.Spec.Containers = append(pod.Spec.Containers, *pod.Spec.Containers[0].DeepCopy())
+	pod.Spec.Containers[0].Image = "UPPER"
+	pod.Spec.Containers[1].Name = "next"
+	st := tell(pod)
+	st.w.until(epoch.Add(5 * s))
+	st.is(t, `
+		0 = Pending app:ContainerCreating next:ContainerCreating
+		0 sandbox#0
+		0   InspectFailed spec.containers{app} Failed to apply default image tag "UPPER": couldn't parse image name "UPPER": invalid reference format: repository name (library/UPPER) must be lowercase
+		0   Failed spec.containers{app} Error: InvalidImageName
+		0   InspectFailed spec.containers{app} Failed to apply default image tag "UPPER": couldn't parse image name "UPPER": invalid reference format: repository name (library/UPPER) must be lowercase
+		0   Failed spec.containers{app} Error: InvalidImageName
+		0 = Pending app:InvalidImageName next:ContainerCreating
+		0 start next#0
+		0 = Pending app:InvalidImageName next:running!`)
 }
 
 // TestStoryDeleteInPostStart: the hook is given up, and the container stopped.

@@ -47,7 +47,21 @@ func (s *state) checked(c *corev1.Container, st *Starting, a CheckImage, r Resul
 // imageFailed is for what no pull can mend; it is looked at again after a pause.
 func (s *state) imageFailed(st *Starting, reason, message string) {
 	s.warn("Failed", st.Name, "Error: "+reason)
-	s.fail(st.Name, reason, message, s.now.Add(errorPause))
+	s.fail(st.Name, reason, message, s.errorUntil(st.Name))
+}
+
+// nameless ends the start of a container whose image has no name that can be
+// parsed, and says so: nobody is asked for such an image.
+func (s *state) nameless(c *corev1.Container, st *Starting) bool {
+	_, err := policy.WithDefaultTag(c.Image)
+	if err == nil {
+		return false
+	}
+	message := policy.InvalidNameMessage(c.Image, err)
+	s.warn("InspectFailed", st.Name, message)
+	s.imageFailed(st, policy.ReasonInvalidName, message)
+	s.again = true
+	return true
 }
 
 // wantPull pulls, unless the last pull of this image failed a moment ago.

@@ -86,6 +86,9 @@ func (s *state) waits(c *corev1.Container) bool {
 func (s *state) begin(c *corev1.Container, kind ContainerKind) {
 	st := &Starting{Name: c.Name, Kind: kind, Attempt: s.nextAttempt(c.Name), Step: StepImage}
 	s.mem.Starting = st
+	if s.nameless(c, st) {
+		return
+	}
 	if pullPolicy(c) == corev1.PullAlways {
 		s.wantPull(c, st)
 	}
