@@ -40,6 +40,8 @@ type comparison struct {
 	// cut is when ours is ahead of the recording: what comes from then on was not
 	// recorded.
 	cut int64
+	// behind is how much later than ours the recording's last common call is.
+	behind int64
 }
 
 // forever is a cut that never comes.
@@ -116,6 +118,9 @@ func (c *comparison) gone() {
 // events are compared in their order; those of probes, which come in their own
 // time, as a set.
 func (c *comparison) events(ext, our []moment) {
+	if len(ext) == 0 && c.in.static() {
+		return // a kubelet without an API server has nobody to tell
+	}
 	extProbes, ext := aside(ext)
 	ourProbes, our := aside(our)
 	c.probeEvents(extProbes, ourProbes)

@@ -166,6 +166,9 @@ func (c *comparison) eventNotOurs(e moment) bool {
 // eventOnlyOurs allows the news of a backoff that the kubelet would have told
 // later.
 func (c *comparison) eventOnlyOurs(e moment) bool {
+	if e.t+c.behind+within+1000 < c.in.end() {
+		return false
+	}
 	if strings.Contains(e.text, " BackOff ") || strings.HasSuffix(e.text, "Error: ImagePullBackOff") {
 		c.allow(backoffShown)
 		return true

@@ -203,6 +203,8 @@ var containerPart = regexp.MustCompile(`^((?:init|app|ephemeral):[^=]+)=(.*) rea
 // Groups of containerPart.
 const (
 	partState    = 2
+	partReady    = 3
+	partStarted  = 4
 	partRestarts = 5
 	partLast     = 6
 )
@@ -215,8 +217,11 @@ func parse(part string) []string {
 // samePart allows a container to be shown differently, for reasons that have a
 // name.
 func (c *comparison) samePart(ext, our string) bool {
+	if c.unborn() && notReady(ext) && notReady(our) && strings.SplitN(ext, "=", 2)[0] == strings.SplitN(our, "=", 2)[0] {
+		return true
+	}
 	e, o := parse(ext), parse(our)
-	if e == nil || o == nil || e[1] != o[1] {
+	if e == nil || o == nil || e[1] != o[1] || e[partReady] != o[partReady] || e[partStarted] != o[partStarted] {
 		return false
 	}
 	switch {
@@ -230,11 +235,25 @@ func (c *comparison) samePart(ext, our string) bool {
 	case strings.HasPrefix(e[partState], "terminated/137/ContainerStatusUnknown") && o[partState] == e[partLast]:
 		c.allow(terminalCodes)
 		return true
+	case c.unborn() && strings.HasPrefix(e[partState], "terminated/") && strings.HasPrefix(o[partState], "terminated/137/ContainerStatusUnknown/"):
+		return true
 	case c.kinds[cancelInFlight] && c.in.Deleted != nil && e[partState] == o[partState] && oneMore(e[partRestarts], o[partRestarts]):
 		// One more instance was made only to be stopped.
 		return true
 	}
 	return false
+}
+
+// unborn says that the kubelet started a first instance after the deletion, and
+// ours never did: its status has no end of one, and neither do its conditions.
+func (c *comparison) unborn() bool {
+	return c.kinds[cancelInFlight] && c.in.Deleted != nil && slices.ContainsFunc(c.ext.calls, func(m moment) bool {
+		return is(m, "StartContainer") && m.t >= *c.in.Deleted && strings.HasSuffix(who(m.text), "#0")
+	})
+}
+
+func notReady(part string) bool {
+	return strings.HasPrefix(part, "Ready=False") || strings.HasPrefix(part, "ContainersReady=False")
 }
 
 func oneMore(e, o string) bool {
