@@ -11,6 +11,9 @@ import (
 )
 
 var testbox = sync.OnceValues(func() ([]byte, error) {
+	if pre := os.Getenv("LIFEPOD_TESTBOX"); pre != "" { // where there is no compiler
+		return os.ReadFile(pre)
+	}
 	dir, err := os.MkdirTemp("", "testbox-")
 	if err != nil {
 		return nil, err
@@ -27,8 +30,8 @@ var testbox = sync.OnceValues(func() ([]byte, error) {
 })
 
 // Rootfs fills dir with what an Env's root needs: /testbox, a static program
-// that is built by the go command, /notexec, /garbage, and the directories that
-// are mounted on.
+// that is built by the go command (or the file that LIFEPOD_TESTBOX names),
+// /notexec, /garbage, and the directories that are mounted on.
 func Rootfs(t testing.TB, dir string) {
 	t.Helper()
 	program, err := testbox()

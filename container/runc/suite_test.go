@@ -104,6 +104,9 @@ var prebuiltDir string
 
 // prebuilt builds the supervisor once.
 var prebuilt = sync.OnceValues(func() (string, error) {
+	if pre := os.Getenv("LIFEPOD_SUPERVISOR_PROGRAM"); pre != "" { // in the VM there is no compiler
+		return pre, nil
+	}
 	dir, err := os.MkdirTemp("", "lifepod-supervisor-")
 	if err != nil {
 		return "", err
