@@ -41,7 +41,7 @@ var kinds = map[string]kind{
 	"vectors/atomicWriter": {newAtomicWriter, []string{"kind", "in"}},
 	"pods":                 {nil, nil}, // what default and validate are made of
 	"default":              {plain(checkDefault), []string{"id", "in"}},
-	"validate":             {nil, nil},
+	"validate":             {plain(checkValidate), []string{"id", "mutations", "in", "warnings"}},
 	"psa":                  {nil, nil},
 	"admit":                {nil, nil},
 	"schedule":             {nil, nil},
