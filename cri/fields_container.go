@@ -84,7 +84,7 @@ var containerFields = []rule{
 	{"linux.security_context.no_new_privs", Honoured, ""},
 	{"linux.security_context.masked_paths", Honoured, ""},
 	{"linux.security_context.readonly_paths", Honoured, ""},
-	{"linux.security_context.seccomp", Limited, "a Localhost profile must be a file; the container runtime may not know seccomp"},
+	{"linux.security_context.seccomp", Limited, "a Localhost profile must be a file; a container runtime that cannot apply profiles refuses the container"},
 	{"linux.security_context.seccomp.profile_type", Honoured, ""},
 	{"linux.security_context.seccomp.localhost_ref", Honoured, ""},
 	{"linux.security_context.apparmor", Limited, "Unconfined"},

@@ -158,3 +158,60 @@ func TestStreamsOnKernel(t *testing.T) {
 		t.Errorf("status: %v", st)
 	}
 }
+
+// The runtime's default profile confines the container and its execs; a
+// container without one, and a privileged one, go free.
+func TestSeccompOnKernel(t *testing.T) {
+	p := newPlace(t)
+	r := p.mustOpen(t)
+	ctx := t.Context()
+	cfg := p.config("seccomp")
+	cfg.Linux.SecurityContext.Privileged = true // some containers are
+	sb := must[string](t)(r.RunPodSandbox(ctx, cfg, ""))
+	t.Cleanup(func() { must[int](t)(0, r.RemovePodSandbox(context.Background(), sb)) })
+	run := func(name string, sc func(*runtimeapi.LinuxContainerSecurityContext)) (first, exec string) {
+		c := p.container(name, "sleep")
+		sc(c.Linux.SecurityContext)
+		id := must[string](t)(r.CreateContainer(ctx, sb, c, nil))
+		must[int](t)(0, r.StartContainer(ctx, id))
+		read := func(file string) string {
+			out, errs, err := r.ExecSync(ctx, id, []string{"/task", "read", file}, time.Minute)
+			if err != nil {
+				t.Fatalf("%s: %v %s", name, err, errs)
+			}
+			_, mode, _ := strings.Cut(string(out), "\nSeccomp")
+			mode, _, _ = strings.Cut(mode, "\nSpec")
+			return mode
+		}
+		return read("/proc/1/status"), read("/proc/self/status")
+	}
+	free, _ := run("free", func(*runtimeapi.LinuxContainerSecurityContext) {})
+	profile := func(kind runtimeapi.SecurityProfile_ProfileType) *runtimeapi.SecurityProfile {
+		return &runtimeapi.SecurityProfile{ProfileType: kind}
+	}
+	for name, c := range map[string]struct {
+		confined bool
+		sc       func(*runtimeapi.LinuxContainerSecurityContext)
+	}{
+		"default": {true, func(sc *runtimeapi.LinuxContainerSecurityContext) {
+			sc.Seccomp = profile(runtimeapi.SecurityProfile_RuntimeDefault)
+		}},
+		"default-nnp": {true, func(sc *runtimeapi.LinuxContainerSecurityContext) {
+			sc.Seccomp, sc.NoNewPrivs = profile(runtimeapi.SecurityProfile_RuntimeDefault), true
+		}},
+		"old": {true, func(sc *runtimeapi.LinuxContainerSecurityContext) {
+			sc.SeccompProfilePath = "runtime/default" //nolint:staticcheck // it is still honoured
+		}},
+		"unconfined": {false, func(sc *runtimeapi.LinuxContainerSecurityContext) {
+			sc.Seccomp = profile(runtimeapi.SecurityProfile_Unconfined)
+		}},
+		"privileged": {false, func(sc *runtimeapi.LinuxContainerSecurityContext) {
+			sc.Seccomp, sc.Privileged = profile(runtimeapi.SecurityProfile_RuntimeDefault), true
+		}},
+	} {
+		first, exec := run(name, c.sc)
+		if first != exec || c.confined != (strings.HasPrefix(first, ":\t2\n") && first != free) || !c.confined && first != free {
+			t.Errorf("%s: the container has %q, an exec %q; without any profile %q", name, first, exec, free)
+		}
+	}
+}
