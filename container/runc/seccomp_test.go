@@ -52,18 +52,27 @@ func mode(status string) string { return strings.Join(seccompLines.FindAllString
 // What a program may and is stays the same under a filter, in the container's
 // first process and in execs, whatever way the filter was installed.
 func TestSeccompIdentity(t *testing.T) {
-	for name, change := range map[string]func(*specs.Process){
-		"root":             func(*specs.Process) {},
-		"user":             func(s *specs.Process) { s.User = specs.User{UID: 1000, GID: 1001, AdditionalGids: []uint32{7, 1001}} },
-		"no_new_privs":     func(s *specs.Process) { s.NoNewPrivileges = true },
-		"user no_new_priv": func(s *specs.Process) { s.NoNewPrivileges = true; s.User = specs.User{UID: 1000, GID: 1000} },
-		"ambient": func(s *specs.Process) {
-			s.User.UID = 1000
-			s.Capabilities.Inheritable, s.Capabilities.Ambient = []string{"CAP_KILL"}, []string{"CAP_KILL"}
+	for name, change := range map[string]func(*specs.Spec){
+		"root": func(*specs.Spec) {},
+		"user": func(s *specs.Spec) {
+			s.Process.User = specs.User{UID: 1000, GID: 1001, AdditionalGids: []uint32{7, 1001}}
 		},
-		"all capabilities":      func(s *specs.Process) { s.Capabilities = nil },
-		"all capabilities user": func(s *specs.Process) { s.Capabilities, s.User.UID = nil, 1000 },
-		"no capabilities":       func(s *specs.Process) { s.Capabilities = &specs.LinuxCapabilities{} },
+		"no_new_privs":      func(s *specs.Spec) { s.Process.NoNewPrivileges = true },
+		"user no_new_privs": func(s *specs.Spec) { s.Process.NoNewPrivileges, s.Process.User.UID = true, 1000 },
+		"ambient": func(s *specs.Spec) {
+			s.Process.User.UID = 1000
+			s.Process.Capabilities.Inheritable, s.Process.Capabilities.Ambient = []string{"CAP_KILL"}, []string{"CAP_KILL"}
+		},
+		"all capabilities":      func(s *specs.Spec) { s.Process.Capabilities = nil },
+		"all capabilities user": func(s *specs.Spec) { s.Process.Capabilities, s.Process.User.UID = nil, 1000 },
+		"no capabilities":       func(s *specs.Spec) { s.Process.Capabilities = &specs.LinuxCapabilities{} },
+		"read-only root":        func(s *specs.Spec) { s.Root.Readonly = true },
+		"user namespace": func(s *specs.Spec) {
+			s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
+			ids := []specs.LinuxIDMapping{{HostID: 100000, Size: 65536}}
+			s.Linux.UIDMappings, s.Linux.GIDMappings = ids, ids
+			s.Process.User = specs.User{UID: 1000, GID: 1000}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPlace(t)
@@ -72,7 +81,7 @@ func TestSeccompIdentity(t *testing.T) {
 			var status [2][2]string
 			for i := range status {
 				spec := p.confined(i == 1, "read", "/proc/self/status")
-				change(spec.OCI.Process)
+				change(spec.OCI)
 				p.startSpec(r, spec)
 				p.awaitStop(r, "a")
 				status[i][0] = logText(t, spec.Log)
