@@ -59,14 +59,23 @@ func run(ctx context.Context) error {
 	}
 	defer node.Close()
 	b := &bench{node: node, root: root}
-	fmt.Printf("%s, %d CPUs, supervisor %q, %d samples\n\n", runtime.Version(), runtime.NumCPU(), *supervisor, *samples)
-	if err := b.latencies(ctx); err != nil {
+	first, took, err := b.start(ctx)
+	if err != nil {
 		return err
 	}
+	if err := first.Stop(ctx); err != nil {
+		return err
+	}
+	fmt.Printf("first pod of a root (image pulled, supervisor started): %s ms\n", ms(took))
+	fmt.Printf("%s, %d CPUs, supervisor %q, %d samples\n\n", runtime.Version(), runtime.NumCPU(), *supervisor, *samples)
+	// Memory first: of a supervisor that has started nothing else.
 	if *many > 0 {
 		if err := b.memory(ctx); err != nil {
 			return err
 		}
+	}
+	if err := b.latencies(ctx); err != nil {
+		return err
 	}
 	if *idle > 0 {
 		return b.idle(ctx)

@@ -36,8 +36,7 @@ func (b *bench) stamped(h *local.Handle) (time.Duration, error) {
 	return 0, fmt.Errorf("pod %s wrote no time", h.Pod().Name)
 }
 
-// latencies starts and removes pods one after another. The first one, which also
-// pulls the image and starts the supervisor, is told apart.
+// latencies starts and removes pods one after another, after a warm-up.
 func (b *bench) latencies(ctx context.Context) error {
 	var starts, removals []time.Duration
 	phases := map[string][]time.Duration{}
@@ -53,8 +52,7 @@ func (b *bench) latencies(ctx context.Context) error {
 		}
 		removed := time.Since(began)
 		if i == 0 {
-			fmt.Printf("first pod of a root (image pulled, supervisor started): start %s, removal %s ms\n\n", ms(took), ms(removed))
-			continue
+			continue // a warm-up
 		}
 		starts, removals = append(starts, took), append(removals, removed)
 		for _, s := range spans {

@@ -39,7 +39,12 @@ func tell(word string) {
 	unix.Close(boot.ReadyFD)
 }
 
+const gcPercent = 50
+
 func run(cfg boot.Config) error {
+	// It allocates in bursts, at starts, and then idles for days: a small heap is
+	// worth more collections.
+	debug.SetGCPercent(gcPercent)
 	if err := settleIn(); err != nil {
 		return err
 	}
