@@ -15,6 +15,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/lifepod/lifepod/container"
+	"github.com/lifepod/lifepod/container/seccomp"
 )
 
 // Fake is a runtime in memory. Its zero value works: its containers run until
@@ -80,6 +81,9 @@ func (f *Fake) Create(ctx context.Context, s container.Spec) error {
 	defer f.mu.Unlock()
 	if f.ctrs[s.ID] != nil {
 		return fmt.Errorf("create container %s: %w", s.ID, container.ErrExists)
+	}
+	if _, err := seccomp.Compile(s.OCI.Linux.Seccomp, seccomp.Architectures()[0]); err != nil {
+		return fmt.Errorf("create container %s: %w", s.ID, err)
 	}
 	if f.Check != nil {
 		if err := f.Check(s); err != nil {
@@ -157,7 +161,8 @@ func (f *Fake) process(c *fakeCtr, spec *specs.Process) *Process {
 	ctx, kill := context.WithCancel(context.Background())
 	p := &Process{
 		ID: c.spec.ID, Args: spec.Args, Env: spec.Env, Cwd: spec.Cwd, User: spec.User, TTY: spec.Terminal,
-		Stdin: bytes.NewReader(nil), Signals: make(chan syscall.Signal, 16), Done: ctx.Done(), kill: kill,
+		Seccomp: c.spec.OCI.Linux.Seccomp,
+		Stdin:   bytes.NewReader(nil), Signals: make(chan syscall.Signal, 16), Done: ctx.Done(), kill: kill,
 		memory: func() int64 { f.mu.Lock(); defer f.mu.Unlock(); return c.memory },
 	}
 	if b := spec.ConsoleSize; b != nil {

@@ -25,6 +25,8 @@ type Process struct {
 	Cwd  string
 	User specs.User
 	TTY  bool
+	// Seccomp is the container's profile, if it has one.
+	Seccomp *specs.LinuxSeccomp
 	// Exec tells a process of Exec from a container's first.
 	Exec           bool
 	Stdin          io.Reader

@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
 // Testbox is a [Fake]'s Script that does what the program testbox does.
@@ -57,6 +60,11 @@ func Testbox(p *Process) int {
 	case "ignore":
 		fmt.Fprintln(p.Stdout, "ready")
 		<-p.Done
+	case "call":
+		for _, text := range p.Args[2:] {
+			name, _, _ := strings.Cut(text, ",")
+			fmt.Fprintln(p.Stdout, text, p.refusal(name))
+		}
 	case "size":
 		for in := bufio.NewScanner(p.Stdin); ; {
 			fmt.Fprintf(p.Stdout, "size %dx%d\n", p.Size().Width, p.Size().Height)
@@ -68,6 +76,18 @@ func Testbox(p *Process) int {
 		return 127
 	}
 	return 0
+}
+
+// refusal is what the profile has for a call, by rules without conditions.
+func (p *Process) refusal(name string) string {
+	if p.Seccomp != nil {
+		for _, s := range p.Seccomp.Syscalls {
+			if slices.Contains(s.Names, name) && s.Action == specs.ActErrno && s.ErrnoRet == nil {
+				return "EPERM"
+			}
+		}
+	}
+	return "ok"
 }
 
 func (p *Process) nap(how string) int {

@@ -43,7 +43,7 @@ func Run(t *testing.T, newEnv func(t *testing.T) Env) {
 		{"many at once", manyAtOnce}, {"log", logs}, {"log split", logSplit}, {"log complete", logComplete},
 		{"log reopen", logReopen}, {"exec", execs}, {"exec streams", execStreams}, {"exec ends with ctx", execCancel},
 		{"exec terminal", execTerminal}, {"attach output", attachOutput}, {"attach stdin", attachStdin},
-		{"terminal", terminals}, {"out of memory", outOfMemory}, {"update", updates},
+		{"terminal", terminals}, {"out of memory", outOfMemory}, {"update", updates}, {"seccomp", seccomps},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			ctx, stop := context.WithTimeout(t.Context(), timeout)

@@ -14,7 +14,7 @@ import (
 var callNumbers = map[string]uintptr{
 	"getpid": unix.SYS_GETPID, "mount": unix.SYS_MOUNT, "unshare": unix.SYS_UNSHARE, "keyctl": unix.SYS_KEYCTL,
 	"personality": unix.SYS_PERSONALITY, "clone3": unix.SYS_CLONE3, "socket": unix.SYS_SOCKET, "mkdirat": unix.SYS_MKDIRAT,
-	"setuid": unix.SYS_SETUID, "reboot": unix.SYS_REBOOT, "bpf": unix.SYS_BPF,
+	"getpriority": unix.SYS_GETPRIORITY, "getpgid": unix.SYS_GETPGID, "reboot": unix.SYS_REBOOT, "bpf": unix.SYS_BPF,
 }
 
 // call makes system calls, each given as name or number, then numbers, with
