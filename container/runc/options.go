@@ -35,6 +35,10 @@ type Options struct {
 	// SupervisorIdle is how long a supervisor without containers and agents
 	// stays. Zero means 5 s.
 	SupervisorIdle time.Duration
+	// Runtime is the absolute path of an OCI runtime program, with its global
+	// arguments, that makes the containers of this Runtime. Empty means
+	// libcontainer. Package container/cli sets it.
+	Runtime []string
 	// Log gets what no call can return. The zero value discards it.
 	Log logr.Logger
 }

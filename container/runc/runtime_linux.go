@@ -111,7 +111,8 @@ func (r *Runtime) Create(ctx context.Context, s container.Spec) error {
 	if err := s.Validate(); err != nil {
 		return err
 	}
-	err := r.do(ctx, true, wire.OpCreate, s, nil)
+	body := wire.Create{Spec: s, Runtime: r.opts.Runtime}
+	err := r.do(ctx, true, wire.OpCreate, body, nil)
 	if !errors.Is(err, errLost) {
 		return err
 	}
@@ -119,7 +120,7 @@ func (r *Runtime) Create(ctx context.Context, s container.Spec) error {
 	if _, err := r.State(ctx, s.ID); !errors.Is(err, container.ErrNotFound) {
 		return err
 	}
-	return r.do(ctx, true, wire.OpCreate, s, nil)
+	return r.do(ctx, true, wire.OpCreate, body, nil)
 }
 
 // Start implements container.Runtime.

@@ -14,10 +14,6 @@ import (
 // ErrUnknown is for a process of which nobody can say how it ended.
 var ErrUnknown = errors.New("the process has ended and its exit code is gone")
 
-// UnstartedName is the name of a container's process before its program has
-// been executed.
-const UnstartedName = "runc:[2:INIT]"
-
 // Stat is what the kernel tells of a process.
 type Stat struct {
 	Name   string

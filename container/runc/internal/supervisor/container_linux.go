@@ -6,12 +6,10 @@ import (
 	"sync"
 
 	"github.com/opencontainers/cgroups"
-	"github.com/opencontainers/runc/libcontainer"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/lifepod/lifepod/container"
 	"github.com/lifepod/lifepod/container/internal/crilog"
-	"github.com/lifepod/lifepod/container/seccomp"
 )
 
 // ctr is one container.
@@ -19,7 +17,6 @@ type ctr struct {
 	s         *Supervisor
 	id, dir   string
 	process   *specs.Process // of the spec: what an exec takes its defaults from
-	filter    func() (seccomp.Filter, error)
 	stdinOnce bool
 	sharedPID bool
 
@@ -27,8 +24,8 @@ type ctr struct {
 	op sync.Mutex
 
 	// Set before the container is in the table, or under op.
-	lc     *libcontainer.Container
-	init   *libcontainer.Process // nil unless the process is our child
+	box    box
+	init   child // nil unless the process is our child
 	cgroup cgroups.Manager
 	io     *streams
 	log    *crilog.File

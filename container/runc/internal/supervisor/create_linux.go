@@ -7,14 +7,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
-	"github.com/opencontainers/cgroups/manager"
-	"github.com/opencontainers/runc/libcontainer"
-	"github.com/opencontainers/runc/libcontainer/configs"
-	"golang.org/x/sys/unix"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/lifepod/lifepod/container"
 	"github.com/lifepod/lifepod/container/internal/crilog"
@@ -28,10 +24,14 @@ var (
 	effectInit = sys.NewEffect("container/init")
 )
 
-// create makes a container up to the moment before its program is executed.
-func (s *Supervisor) create(spec container.Spec) error {
+// create makes a container up to the moment before its program is executed, by
+// libcontainer or a runtime program.
+func (s *Supervisor) create(spec container.Spec, runtime []string) error {
 	if err := s.check(spec); err != nil {
 		return err
+	}
+	if len(runtime) > 0 && !filepath.IsAbs(runtime[0]) {
+		return fmt.Errorf("create container %s: the runtime program %q must be an absolute path", spec.ID, runtime[0])
 	}
 	c := s.newCtr(spec)
 	c.op.Lock()
@@ -39,7 +39,7 @@ func (s *Supervisor) create(spec container.Spec) error {
 	if !s.reserve(c) {
 		return fmt.Errorf("create container %s: %w", c.id, container.ErrExists)
 	}
-	if err := c.create(spec); err != nil {
+	if err := c.create(spec, runtime); err != nil {
 		return fmt.Errorf("create container %s: %w", c.id, errors.Join(err, c.remove()))
 	}
 	s.publish(container.Event{ID: c.id, Kind: container.EventCreated})
@@ -66,7 +66,7 @@ func (s *Supervisor) check(spec container.Spec) error {
 func (s *Supervisor) newCtr(spec container.Spec) *ctr {
 	return &ctr{
 		s: s, id: spec.ID, dir: filepath.Join(s.cfg.Containers(), spec.ID),
-		process: spec.OCI.Process, filter: filterOf(spec.OCI.Linux.Seccomp), stdinOnce: spec.StdinOnce, sharedPID: sharesPID(spec),
+		process: spec.OCI.Process, stdinOnce: spec.StdinOnce, sharedPID: sharesPID(spec),
 		pidfd: -1, io: newStreams(), exited: make(chan struct{}), told: make(chan struct{}),
 		st: container.State{ID: spec.ID, Status: container.Created, CreatedAt: time.Now()},
 	}
@@ -83,85 +83,67 @@ func sharesPID(spec container.Spec) bool {
 	return true
 }
 
-func (c *ctr) create(spec container.Spec) error {
+func (c *ctr) create(spec container.Spec, runtime []string) error {
 	if err := effectDir.Do(func() error { return os.Mkdir(c.dir, 0o700) }); err != nil {
 		return err
 	}
 	if err := writeJSON(c.dir, specFile, spec); err != nil {
 		return err
 	}
-	if err := c.save(func(r *record) { *r = record{Boot: c.s.boot, Phase: phaseCreating, CreatedAt: c.st.CreatedAt} }); err != nil {
+	if err := c.save(func(r *record) {
+		*r = record{Boot: c.s.boot, Runtime: runtime, Phase: phaseCreating, CreatedAt: c.st.CreatedAt}
+	}); err != nil {
 		return err
 	}
 	if err := effectLog.Do(func() (err error) { c.log, err = crilog.Open(spec.Log); return err }); err != nil {
 		return err
 	}
-	if _, err := c.filter(); err != nil {
+	if err := c.newBox(runtime, spec.OCI, false); err != nil {
 		return err
 	}
-	config, err := c.s.toConfig(c.id, spec.OCI)
-	if err != nil {
-		return err
-	}
-	if c.cgroup, err = manager.New(config.Cgroups); err != nil {
-		return fmt.Errorf("set up cgroup: %w", err)
-	}
-	if c.lc, err = libcontainer.Create(c.s.libRoot(), c.id, config); err != nil {
-		return err
-	}
-	err = c.spawn(spec, config)
-	if text, ok := programError(err, spec.OCI.Process.Args[0]); ok {
-		return c.createBroken(text)
+	err := c.spawn(spec)
+	var program *programError
+	if errors.As(err, &program) {
+		return c.createBroken(program.text)
 	}
 	return err
 }
 
 // spawn makes the container's process, which waits before its program.
-func (c *ctr) spawn(spec container.Spec, config *configs.Config) error {
-	p, err := c.s.toProcess(spec.OCI.Process)
-	if err != nil {
-		return err
-	}
-	p.Init = true
-	files, console, err := c.stdio(spec, p)
-	defer func() {
-		for _, f := range files {
-			f.Close()
-		}
-	}()
-	if err != nil {
-		return err
-	}
-	pid, err := c.s.reap.start(func() (int, error) {
-		if err := effectInit.Do(func() error { return c.startProcess(p) }); err != nil {
-			return 0, errors.Join(err, killProcess(p))
-		}
-		return p.Pid()
-	})
-	if err != nil {
-		return err
-	}
-	c.init = p
-	if console != nil {
-		master, err := console.receive()
+func (c *ctr) spawn(spec container.Spec) error {
+	var files [3]*os.File
+	if !spec.OCI.Process.Terminal {
+		var opened []*os.File
+		var err error
+		files, opened, err = c.stdio(spec)
+		defer closeFiles(opened)
 		if err != nil {
 			return err
 		}
+	}
+	k, master, err := c.startProcess(spec.OCI.Process, true, files)
+	if err != nil {
+		c.io.discard()
+		return err
+	}
+	c.init = k
+	if master >= 0 {
 		if err := c.io.terminal(master, c.log); err != nil {
 			return err
 		}
 	}
-	return c.adoptProcess(pid)
+	return c.adoptProcess(k.pid())
 }
 
-// killProcess ends the process of a start that failed after it.
-func killProcess(p *libcontainer.Process) error {
-	if _, err := p.Pid(); err != nil {
-		return nil // there is none
-	}
-	_ = p.Signal(unix.SIGKILL)
-	_, _ = p.Wait()
-	return nil
+// startProcess has the box start a process, which is then ours to reap.
+func (c *ctr) startProcess(p *specs.Process, first bool, files [3]*os.File) (k child, master int, err error) {
+	_, err = c.s.reap.start(func() (int, error) {
+		if k, master, err = c.box.start(p, first, files); err != nil {
+			return 0, err
+		}
+		return k.pid(), nil
+	})
+	return k, master, err
 }
 
 // adoptProcess begins to watch the process that was made.
@@ -173,7 +155,7 @@ func (c *ctr) adoptProcess(pid int) error {
 	if c.pidfd, err = pidfd.Open(pid, st.StartTime); err != nil {
 		return err
 	}
-	if err := c.save(func(r *record) { r.Phase, r.Pid, r.StartTime = phaseCreated, pid, st.StartTime }); err != nil {
+	if err := c.save(func(r *record) { r.Phase, r.Pid, r.StartTime, r.Waiting = phaseCreated, pid, st.StartTime, st.Name }); err != nil {
 		return err
 	}
 	c.mu.Lock()
@@ -201,20 +183,4 @@ func (c *ctr) createBroken(text string) error {
 	}
 	c.io.finish(false)
 	return c.save(func(r *record) { r.Phase, r.StartErr = phaseCreated, text })
-}
-
-// programError tells whether libcontainer's err is about the program itself,
-// which it looks for before we ask to execute it.
-func programError(err error, program string) (text string, ok bool) {
-	if err == nil {
-		return "", false
-	}
-	const where = "error during container init: "
-	what := "exec: " + strconv.Quote(program) + ": "
-	_, rest, ok := strings.Cut(err.Error(), where+what)
-	if !ok {
-		return "", false
-	}
-	first, _, _ := strings.Cut(rest, "\n")
-	return what + first, true
 }

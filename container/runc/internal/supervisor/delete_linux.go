@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -78,9 +77,7 @@ func (c *ctr) kill() error {
 		if err := effectKill.Do(func() error { return c.signal(unix.SIGKILL) }); err != nil {
 			return err
 		}
-		if c.lc != nil {
-			_ = c.lc.Resume() // someone may have frozen it
-		}
+		c.thaw()
 		if err := c.awaitExit(); err != nil {
 			return err
 		}
@@ -95,8 +92,8 @@ func (c *ctr) awaitExit() error {
 	c.settle(nil, 0)
 	if !c.watched() { // create came to its end before it watched the process
 		if c.init != nil {
-			_ = c.init.Signal(unix.SIGKILL)
-			_, _ = c.init.Wait()
+			c.init.kill()
+			c.init.wait()
 			c.s.reap.release(c.record().Pid)
 		}
 		return nil
@@ -134,20 +131,10 @@ func (c *ctr) watched() bool {
 	return c.stopWatch != nil || c.ending || c.pending
 }
 
-// destroy removes what libcontainer made: cgroups and its state.
+// destroy removes what the box made: cgroups and records.
 func (c *ctr) destroy() error {
-	err := effectDestroy.Do(func() error {
-		if c.lc == nil {
-			if c.cgroup == nil {
-				return nil
-			}
-			return c.cgroup.Destroy()
-		}
-		return c.s.reap.during(c.lc.Destroy)
-	})
-	if err != nil {
-		return err
+	if c.box == nil {
+		return nil
 	}
-	c.lc = nil
-	return os.RemoveAll(filepath.Join(c.s.libRoot(), c.id))
+	return effectDestroy.Do(c.box.destroy)
 }

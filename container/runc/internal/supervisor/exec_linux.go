@@ -9,10 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
-	"github.com/opencontainers/runc/libcontainer"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
@@ -42,19 +40,16 @@ func (s *Supervisor) exec(call *call, e wire.Exec, files []*os.File) (int, error
 	if err != nil {
 		return 0, fmt.Errorf("exec in container %s: %w", e.ID, err)
 	}
-	p, err := s.toProcess(spec)
-	if err != nil {
-		return 0, fmt.Errorf("exec in container %s: %w", e.ID, err)
-	}
-	master, err := c.startExec(p, e.TTY, files)
+	k, master, err := c.startExec(spec, files)
 	closeFiles(files)
-	if text, ok := execProgramError(err, e.Args[0]); ok {
-		return startErrorCode, &container.StartError{ID: e.ID, Err: errors.New(text)}
+	var program *programError
+	if errors.As(err, &program) {
+		return startErrorCode, &container.StartError{ID: e.ID, Err: program}
 	}
 	if err != nil {
 		return 0, fmt.Errorf("exec in container %s: %w", e.ID, err)
 	}
-	return c.awaitExec(call, p, master)
+	return c.awaitExec(call, k, master)
 }
 
 // execSpec is the container's process with what e says in its stead.
@@ -80,60 +75,35 @@ func (c *ctr) execSpec(e wire.Exec) (*specs.Process, error) {
 	return &p, nil
 }
 
-func (c *ctr) startExec(p *libcontainer.Process, tty bool, files []*os.File) (master *os.File, err error) {
-	var con *console
-	switch {
-	case tty:
-		if con, err = newConsole(); err != nil {
-			return nil, err
-		}
-		defer con.parent.Close()
-		p.ConsoleSocket = con.child
-	case len(files) != 3:
-		return nil, fmt.Errorf("it came with %d descriptors instead of 3", len(files))
-	default:
-		p.Stdin, p.Stdout, p.Stderr = files[0], files[1], files[2]
+func (c *ctr) startExec(p *specs.Process, files []*os.File) (k child, master *os.File, err error) {
+	var streams [3]*os.File
+	if !p.Terminal && copy(streams[:], files) != len(streams) {
+		return nil, nil, fmt.Errorf("it came with %d descriptors instead of 3", len(files))
 	}
-	_, err = c.s.reap.start(func() (int, error) {
-		if err := effectExec.Do(func() error { return c.startProcess(p) }); err != nil {
-			return 0, errors.Join(err, killProcess(p))
-		}
-		return p.Pid()
-	})
-	if err != nil {
-		if con != nil {
-			con.child.Close()
-		}
-		return nil, err
-	}
-	if con != nil {
-		fd, err := con.receive()
-		if err != nil {
-			c.abandon(p)
-			return nil, err
-		}
+	k, fd, err := c.startProcess(p, false, streams)
+	if fd >= 0 {
 		master = os.NewFile(uintptr(fd), "terminal")
 	}
-	return master, nil
+	return k, master, err
 }
 
 // abandon kills an exec that cannot be handed over.
-func (c *ctr) abandon(p *libcontainer.Process) {
-	pid, _ := p.Pid()
-	_ = killProcess(p)
-	c.s.reap.release(pid)
+func (c *ctr) abandon(k child) {
+	k.kill()
+	k.wait()
+	c.s.reap.release(k.pid())
 }
 
 // awaitExec hands over a running exec and waits for its end.
-func (c *ctr) awaitExec(call *call, p *libcontainer.Process, master *os.File) (int, error) {
-	pid, _ := p.Pid()
+func (c *ctr) awaitExec(call *call, k child, master *os.File) (int, error) {
+	pid := k.pid()
 	note := filepath.Join(c.dir, execDir, strconv.Itoa(pid))
 	defer os.Remove(note)
 	ended := make(chan struct{})
 	fd, err := c.watchExec(pid, note, func() { close(ended) })
 	if err != nil {
 		closeFiles([]*os.File{master})
-		c.abandon(p)
+		c.abandon(k)
 		return 0, err
 	}
 	defer unix.Close(fd.fd)
@@ -151,12 +121,12 @@ func (c *ctr) awaitExec(call *call, p *libcontainer.Process, master *os.File) (i
 	}
 	st, statErr := pidfd.ReadStat(pid)
 	status, err := pidfd.Peek(fd.fd)
-	_, _ = p.Wait()
+	k.wait()
 	c.s.reap.release(pid)
 	if err != nil {
 		return 0, fmt.Errorf("learn how the exec ended: %w", err)
 	}
-	if statErr == nil && st.Name == pidfd.UnstartedName && !status.Signaled() {
+	if statErr == nil && st.Name == c.record().Waiting && !status.Signaled() {
 		return startErrorCode, &container.StartError{ID: c.id, Err: errors.New("the program could not be executed")}
 	}
 	return pidfd.Code(status), nil
@@ -191,18 +161,29 @@ func (c *ctr) watchExec(pid int, note string, ended func()) (watched, error) {
 	return watched{fd, stop}, nil
 }
 
-// endGroup ends the session that pid leads: at once when its caller wants that,
-// gently when the caller has died.
+// endGroup ends pid and its group: at once when its caller wants that, gently
+// when the caller has died.
 func endGroup(pid int, gently bool, ended <-chan struct{}) {
+	group := groupOf(pid)
 	if gently {
-		_ = unix.Kill(-pid, unix.SIGHUP)
+		_ = unix.Kill(-group, unix.SIGHUP)
 		select {
 		case <-ended:
 			return
 		case <-time.After(execTerm):
 		}
 	}
-	_ = unix.Kill(-pid, unix.SIGKILL)
+	_ = unix.Kill(-group, unix.SIGKILL)
+	_ = unix.Kill(pid, unix.SIGKILL)
+}
+
+// groupOf is the process group of an exec, which it leads itself with runc, and
+// which is never ours.
+func groupOf(pid int) int {
+	if g, err := unix.Getpgid(pid); err == nil && g > 1 && g != unix.Getpgrp() {
+		return g
+	}
+	return pid
 }
 
 // killExecs ends what a dead supervisor's execs left running.
@@ -215,7 +196,7 @@ func (c *ctr) killExecs() {
 		start, perr := strconv.ParseUint(string(b), 10, 64)
 		if errors.Join(err, rerr, perr) == nil {
 			if fd, err := pidfd.Open(pid, start); err == nil {
-				_ = unix.Kill(-pid, unix.SIGKILL)
+				endGroup(pid, false, nil)
 				unix.Close(fd)
 			}
 		}
@@ -237,21 +218,9 @@ func (c *ctr) killStrays() {
 	for _, pid := range pids {
 		st, err := pidfd.ReadStat(pid)
 		if err == nil && pid != c.rec.Pid && !st.Dead() && !slices.Contains(pids, st.Parent) {
-			_ = unix.Kill(-pid, unix.SIGKILL)
-			_ = unix.Kill(pid, unix.SIGKILL) // where it leads no session yet
+			endGroup(pid, false, nil)
 		}
 	}
-}
-
-// execProgramError is programError for an exec.
-func execProgramError(err error, program string) (string, bool) {
-	if err == nil {
-		return "", false
-	}
-	what := "exec: " + strconv.Quote(program) + ": "
-	_, rest, ok := strings.Cut(err.Error(), what)
-	first, _, _ := strings.Cut(rest, "\n")
-	return what + first, ok
 }
 
 func closeFiles(files []*os.File) {

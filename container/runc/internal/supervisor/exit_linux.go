@@ -31,7 +31,7 @@ func (c *ctr) neverStarted(rec record) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	st, err := pidfd.ReadStat(rec.Pid)
-	return c.attempted && err == nil && st.Dead() && st.Name == pidfd.UnstartedName && !st.Status.Signaled()
+	return c.attempted && err == nil && st.Dead() && st.Name == rec.Waiting && !st.Status.Signaled()
 }
 
 // finish ends everything that the container has besides its record.
@@ -99,7 +99,7 @@ func (c *ctr) reap() {
 		stop()
 	}
 	if c.init != nil {
-		_, _ = c.init.Wait()
+		c.init.wait()
 		c.s.reap.release(c.record().Pid)
 	}
 }

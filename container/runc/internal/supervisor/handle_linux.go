@@ -9,7 +9,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/lifepod/lifepod/container"
 	"github.com/lifepod/lifepod/container/runc/internal/wire"
 )
 
@@ -57,11 +56,11 @@ func (s *Supervisor) handlePlain(m *wire.Message) (any, error) {
 	case wire.OpList:
 		return s.list(), nil
 	case wire.OpCreate:
-		var spec container.Spec
-		if err := decode(m, &spec); err != nil {
+		var r wire.Create
+		if err := decode(m, &r); err != nil {
 			return nil, err
 		}
-		return nil, s.create(spec)
+		return nil, s.create(r.Spec, r.Runtime)
 	case wire.OpUpdate:
 		var u wire.Update
 		if err := decode(m, &u); err != nil {

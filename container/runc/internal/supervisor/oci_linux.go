@@ -20,20 +20,26 @@ import (
 // toConfig turns a spec into libcontainer's configuration, with what this
 // machine does not allow clamped to what it allows.
 func (s *Supervisor) toConfig(id string, spec *specs.Spec) (*configs.Config, error) {
+	own := s.clamped(spec)
+	own.Linux.Seccomp = nil // startProcess sees to it
+	return specconv.CreateLibcontainerConfig(&specconv.CreateOpts{
+		CgroupName:      id,
+		Spec:            own,
+		RootlessEUID:    os.Geteuid() != 0,
+		RootlessCgroups: os.Geteuid() != 0,
+	})
+}
+
+// clamped gives a copy of spec, of what is changed here and by callers.
+func (s *Supervisor) clamped(spec *specs.Spec) *specs.Spec {
 	own := *spec
 	p, l := *spec.Process, *spec.Linux
 	own.Process, own.Linux = &p, &l
-	l.Seccomp = nil           // startProcess sees to it
 	if p.OOMScoreAdj == nil { // else it would inherit the supervisor's, which is low
 		p.OOMScoreAdj = new(int)
 	}
 	s.clamp(&p)
-	return specconv.CreateLibcontainerConfig(&specconv.CreateOpts{
-		CgroupName:      id,
-		Spec:            &own,
-		RootlessEUID:    os.Geteuid() != 0,
-		RootlessCgroups: os.Geteuid() != 0,
-	})
+	return &own
 }
 
 // mayRaise tells whether we may lower an oom_score_adj and raise hard limits.

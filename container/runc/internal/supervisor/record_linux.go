@@ -32,6 +32,10 @@ type record struct {
 	StartedAt time.Time `json:"startedAt,omitzero"`
 	Pid       int       `json:"pid,omitempty"`
 	StartTime uint64    `json:"startTime,omitempty"`
+	// Waiting is the process's name before its program has been executed.
+	Waiting string `json:"waiting,omitempty"`
+	// Runtime is the OCI runtime program that made it; empty is libcontainer.
+	Runtime []string `json:"runtime,omitempty"`
 	// StartErr is the error that starting will end with.
 	StartErr string `json:"startErr,omitempty"`
 }

@@ -64,18 +64,18 @@ func filterOf(p *specs.LinuxSeccomp) func() (seccomp.Filter, error) {
 }
 
 // startProcess starts p, under the container's filter.
-func (c *ctr) startProcess(p *libcontainer.Process) error {
-	filter, err := c.filter()
+func (b *libBox) startProcess(p *libcontainer.Process) error {
+	filter, err := b.filter()
 	if err != nil {
 		return err
 	}
 	if len(filter.Program) == 0 {
-		return c.lc.Start(p)
+		return b.lc.Start(p)
 	}
 	h, err := confine.Prepare(p, filter)
 	if err != nil {
 		return err
 	}
 	defer h.Close()
-	return h.Check(c.lc.Start(p))
+	return h.Check(b.lc.Start(p))
 }

@@ -5,11 +5,7 @@ package supervisor
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/lifepod/lifepod/container"
 	"github.com/lifepod/lifepod/container/runc/internal/pidfd"
@@ -44,15 +40,14 @@ func (c *ctr) startProgram() error {
 	c.telling.Lock() // started is told before stopped
 	defer c.telling.Unlock()
 	begin := time.Now()
-	fifo, err := c.letGo()
+	done, err := c.letGo()
 	if err != nil {
 		return fmt.Errorf("start container %s: %w", c.id, err)
 	}
-	defer unix.Close(fifo)
+	defer done()
 	if err := c.awaitProgram(); err != nil {
 		return &container.StartError{ID: c.id, Err: err}
 	}
-	_ = os.Remove(c.execFIFO())
 	return c.started(begin)
 }
 
@@ -80,22 +75,18 @@ func (c *ctr) started(at time.Time) error {
 	return nil
 }
 
-func (c *ctr) execFIFO() string { return filepath.Join(c.s.libRoot(), c.id, "exec.fifo") }
-
-// letGo opens the FIFO whose other end the container's process waits to open.
-// It must stay open until the process has gone on.
-func (c *ctr) letGo() (fd int, err error) {
+func (c *ctr) letGo() (done func(), err error) {
 	c.mu.Lock()
 	c.attempted = true
 	c.mu.Unlock()
 	err = effectStart.Do(func() (err error) {
-		fd, err = unix.Open(c.execFIFO(), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+		done, err = c.box.letGo()
 		return err
 	})
-	if err != nil {
-		return -1, fmt.Errorf("open %s: %w", c.execFIFO(), err)
+	if err != nil && done != nil {
+		done()
 	}
-	return fd, nil
+	return done, err
 }
 
 const startTimeout = 30 * time.Second
@@ -104,10 +95,10 @@ const startTimeout = 30 * time.Second
 // gives it the program's name. Nothing tells of that moment, which is about a
 // millisecond away, so it is looked for.
 func (c *ctr) awaitProgram() error {
-	pid := c.record().Pid
+	rec := c.record()
 	for wait, end := 30*time.Microsecond, time.Now().Add(startTimeout); ; wait = min(2*wait, 5*time.Millisecond) {
-		st, err := pidfd.ReadStat(pid)
-		if err == nil && st.Name != pidfd.UnstartedName || time.Now().After(end) {
+		st, err := pidfd.ReadStat(rec.Pid)
+		if err == nil && st.Name != rec.Waiting || time.Now().After(end) {
 			break
 		}
 		if err != nil || st.Dead() {

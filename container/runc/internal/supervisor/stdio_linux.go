@@ -8,23 +8,14 @@ import (
 	"os"
 	"time"
 
-	"github.com/opencontainers/runc/libcontainer"
 	"golang.org/x/sys/unix"
 
 	"github.com/lifepod/lifepod/container"
 )
 
-// stdio sets up the process's ends of its streams. The files are to be closed
-// when the process has them, or does not get them.
-func (c *ctr) stdio(spec container.Spec, p *libcontainer.Process) (files []*os.File, con *console, err error) {
-	if spec.OCI.Process.Terminal {
-		con, err = newConsole()
-		if err != nil {
-			return nil, nil, err
-		}
-		p.ConsoleSocket = con.child
-		return []*os.File{con.child, con.parent}, con, nil
-	}
+// stdio sets up the process's ends of its streams. What was opened is to be
+// closed when the process has it, or does not get it.
+func (c *ctr) stdio(spec container.Spec) (files [3]*os.File, opened []*os.File, err error) {
 	open := func(name string, flags int) *os.File {
 		fd := -1
 		if err == nil {
@@ -37,26 +28,26 @@ func (c *ctr) stdio(spec container.Spec, p *libcontainer.Process) (files []*os.F
 			return nil
 		}
 		f := os.NewFile(uintptr(fd), name)
-		files = append(files, f)
+		opened = append(opened, f)
 		return f
 	}
 	out, errOut := open("stdout", unix.O_RDWR), open("stderr", unix.O_RDWR)
 	if err != nil {
-		return files, nil, err
+		return files, opened, err
 	}
-	p.Stdout, p.Stderr = out, errOut
+	files[1], files[2] = out, errOut
 	if spec.Stdin {
 		if open("stdin", unix.O_RDWR) == nil { // a writer, so that the next two do not wait or fail
-			return files, nil, err
+			return files, opened, err
 		}
 		c.io.openStdin(c.dir)
 		in := open("stdin", unix.O_RDONLY)
 		if in == nil {
-			return files, nil, err
+			return files, opened, err
 		}
-		p.Stdin = in
+		files[0] = in
 	}
-	return files, nil, c.io.outputs(c.dir, c.log)
+	return files, opened, c.io.outputs(c.dir, c.log)
 }
 
 // console is the socket over which libcontainer sends a terminal's master.
@@ -80,7 +71,12 @@ func (c *console) receive() (int, error) {
 	if err != nil {
 		return -1, fmt.Errorf("receive terminal: %w", err)
 	}
-	msgs, err := unix.ParseSocketControlMessage(oob[:n])
+	return oneRight(oob[:n])
+}
+
+// oneRight gives the descriptor that came with a message.
+func oneRight(oob []byte) (int, error) {
+	msgs, err := unix.ParseSocketControlMessage(oob)
 	if err != nil || len(msgs) == 0 {
 		return -1, errors.Join(errors.New("receive terminal: none came"), err)
 	}

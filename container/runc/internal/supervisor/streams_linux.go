@@ -177,6 +177,19 @@ func (s *streams) finish(raw bool) (text string) {
 	return text
 }
 
+// discard takes away what a runtime that failed wrote to the streams that were
+// to be the container's.
+func (s *streams) discard() {
+	buf := make([]byte, 4096)
+	for _, src := range []*crilog.Source{s.stdout, s.stderr} {
+		for src != nil {
+			if n, err := unix.Read(src.Fd, buf); n <= 0 || err != nil {
+				break
+			}
+		}
+	}
+}
+
 // message reads what stderr, or the terminal, holds.
 func (s *streams) message() string {
 	src := s.stderr

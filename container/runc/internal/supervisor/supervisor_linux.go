@@ -33,6 +33,8 @@ type Supervisor struct {
 	idle    *time.Timer
 	ended   bool
 	endLock *os.File
+
+	hides sync.Map // runtime programs that do not bear a hybrid machine, or do
 }
 
 func newSupervisor(cfg boot.Config) (*Supervisor, error) {

@@ -10,9 +10,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/opencontainers/cgroups/manager"
-	"github.com/opencontainers/runc/libcontainer"
-
 	"github.com/lifepod/lifepod/container"
 	"github.com/lifepod/lifepod/container/internal/crilog"
 	"github.com/lifepod/lifepod/container/runc/internal/pidfd"
@@ -50,7 +47,7 @@ func (s *Supervisor) takeUp(id string) error {
 	c := s.newCtr(st.spec)
 	c.rec = st.rec
 	c.st.CreatedAt, c.st.StartedAt, c.st.Pid = st.rec.CreatedAt, st.rec.StartedAt, st.rec.Pid
-	if err := c.loadRuntime(st); err != nil {
+	if err := c.newBox(st.rec.Runtime, st.spec.OCI, true); err != nil {
 		return err
 	}
 	s.reserve(c)
@@ -70,26 +67,6 @@ func (s *Supervisor) takeUp(id string) error {
 		return err
 	}
 	return c.resume(st)
-}
-
-// loadRuntime finds what libcontainer knows of c. It may know nothing.
-func (c *ctr) loadRuntime(st stored) error {
-	lc, err := libcontainer.Load(c.s.libRoot(), c.id)
-	if err == nil {
-		state, err := lc.State()
-		if err != nil {
-			return err
-		}
-		c.lc = lc
-		c.cgroup, err = manager.NewWithPaths(state.Config.Cgroups, state.CgroupPaths)
-		return err
-	}
-	config, err := c.s.toConfig(c.id, st.spec.OCI)
-	if err != nil {
-		return nil // it was refused then too: nothing was made
-	}
-	c.cgroup, err = manager.New(config.Cgroups)
-	return err
 }
 
 // adoptForRemoval finds the process of a container that is to be removed.
@@ -143,7 +120,7 @@ func (c *ctr) resume(st stored) error {
 // brought to its end.
 func (c *ctr) resumeLiving() error {
 	stat, err := pidfd.ReadStat(c.rec.Pid)
-	unstarted := err == nil && stat.Name == pidfd.UnstartedName
+	unstarted := err == nil && stat.Name == c.rec.Waiting
 	if unstarted && c.rec.Phase == phaseStarting {
 		c.attempted = true
 		c.s.wg.Go(func() {

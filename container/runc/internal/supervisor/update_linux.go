@@ -3,7 +3,6 @@
 package supervisor
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 
@@ -24,30 +23,23 @@ func (s *Supervisor) update(id string, r *specs.LinuxResources) error {
 	}
 	c.op.Lock()
 	defer c.op.Unlock()
-	if st := c.state().Status; st == container.Stopped || c.lc == nil {
+	if st := c.state().Status; st == container.Stopped || c.record().StartErr != "" {
 		return fmt.Errorf("update container %s: it is %s: %w", id, st, container.ErrState)
 	}
 	if r == nil {
 		return nil
 	}
-	config := c.lc.Config()
-	cg := *config.Cgroups
-	if cg.Resources, err = change(config.Cgroups.Resources, r); err != nil {
-		return fmt.Errorf("update container %s: %w", id, err)
+	if len(r.Devices) > 0 || r.Network != nil || len(r.Rdma) > 0 || len(r.HugepageLimits) > 0 {
+		return fmt.Errorf("update container %s: devices, network, rdma and hugepageLimits cannot be changed while it runs", id)
 	}
-	config.Cgroups = &cg
-	if err := effectUpdate.Do(func() error { return c.lc.Set(config) }); err != nil {
+	if err := effectUpdate.Do(func() error { return c.box.update(r) }); err != nil {
 		return fmt.Errorf("update container %s: %w", id, err)
 	}
 	return nil
 }
 
-// change gives a copy of old with what r says. What r cannot change while a
-// container runs is refused.
-func change(old *cgroups.Resources, r *specs.LinuxResources) (*cgroups.Resources, error) {
-	if len(r.Devices) > 0 || r.Network != nil || len(r.Rdma) > 0 || len(r.HugepageLimits) > 0 {
-		return nil, errors.New("devices, network, rdma and hugepageLimits cannot be changed while it runs")
-	}
+// change gives a copy of old with what r says.
+func change(old *cgroups.Resources, r *specs.LinuxResources) *cgroups.Resources {
 	n := *old
 	if m := r.Memory; m != nil {
 		set(&n.Memory, m.Limit)
@@ -90,7 +82,7 @@ func change(old *cgroups.Resources, r *specs.LinuxResources) (*cgroups.Resources
 		}
 		maps.Copy(n.Unified, r.Unified)
 	}
-	return &n, nil
+	return &n
 }
 
 func set[T any](field *T, v *T) {

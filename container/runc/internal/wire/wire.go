@@ -73,6 +73,13 @@ type (
 	Target struct {
 		ID string `json:"id"`
 	}
+	// Create is the body of OpCreate.
+	Create struct {
+		container.Spec
+		// Runtime is the path of an OCI runtime program and its global arguments;
+		// empty means libcontainer.
+		Runtime []string `json:"runtime,omitempty"`
+	}
 	// Signal is the body of OpSignal.
 	Signal struct {
 		ID     string `json:"id"`

@@ -1,0 +1,3 @@
+package cli_test
+
+import _ "github.com/lifepod/lifepod/container/runc/reexec" // the tests' own binary is the supervisor
