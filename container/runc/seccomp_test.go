@@ -251,3 +251,19 @@ func TestSeccompAfterTakeover(t *testing.T) {
 		t.Errorf("an exec has %q", got)
 	}
 }
+
+// Terminals come to confined programs as to others.
+func TestSeccompTerminal(t *testing.T) {
+	p := newPlace(t)
+	p.usePrebuilt()
+	r := p.open()
+	spec := p.confined(true, "size")
+	spec.OCI.Process.Terminal, spec.OCI.Process.ConsoleSize = true, &specs.Box{Width: 61, Height: 17}
+	p.startSpec(r, spec)
+	p.awaitLog(spec, "size 61x17")
+	var out strings.Builder
+	code, err := r.Exec(context.Background(), "a", container.Exec{Args: []string{"/testbox", "read", "/proc/self/status"}, TTY: true, Stdout: &out})
+	if got := strings.ReplaceAll(out.String(), "\r", ""); code != 0 || err != nil || !strings.HasPrefix(mode(got), "Seccomp:\t2\n") {
+		t.Errorf("an exec with a terminal: %d %v %q", code, err, got)
+	}
+}

@@ -33,11 +33,11 @@ func (f Filter) Install() error {
 // Supported asks the kernel whether filters can be installed: nil for yes, an
 // error with [errors.ErrUnsupported] for no.
 func Supported() error {
-	ret := uint32(retLog) // the newest of the actions, of Linux 4.14
-	_, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_GET_ACTION_AVAIL, 0, uintptr(unsafe.Pointer(&ret)))
-	if errno == 0 {
+	// With flags that it knows, it goes on to look for the program.
+	_, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flagLog|flagSpecAllow, 0)
+	if errno == unix.EFAULT {
 		return nil
 	}
-	return fmt.Errorf("this kernel cannot filter system calls (%w: seccomp: %w; it must be 4.14 or newer, with CONFIG_SECCOMP_FILTER): use Unconfined",
+	return fmt.Errorf("this kernel cannot filter system calls (%w: seccomp: %w; it must be 4.17 or newer, with CONFIG_SECCOMP_FILTER): use Unconfined",
 		errors.ErrUnsupported, errno)
 }
