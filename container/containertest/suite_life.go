@@ -270,9 +270,11 @@ func slowEvents(s *suite) {
 	heard, gate := make(chan struct{}), make(chan struct{})
 	lost := make(chan bool, 1)
 	ctx, stop := context.WithCancel(s.ctx)
+	open := sync.OnceFunc(func() { close(gate) })
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer stop()
+	defer open() // also when it fails
 	wg.Go(func() {
 		n := 0
 		for e := range s.Runtime.Events(ctx) {
@@ -298,7 +300,7 @@ func slowEvents(s *suite) {
 		default:
 		}
 	}
-	close(gate)
+	open()
 	time.AfterFunc(timeout/2, stop)
 	if !<-lost {
 		s.Error("a reader that was 120 events behind did not hear that some were lost")
