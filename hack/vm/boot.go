@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	_ "embed"
 	"errors"
@@ -48,12 +49,30 @@ func boot(ctx context.Context, o options, tests []test, flags []string) error {
 	defer func() { _ = share.Process.Kill(); _ = share.Wait() }()
 
 	start := time.Now()
-	bootErr := qemu(ctx, o, dir, release)
+	empty := &find{text: []byte("testing: warning: no tests to run\n")}
+	bootErr := qemu(ctx, o, dir, release, io.MultiWriter(os.Stdout, empty))
 	console, _ := os.ReadFile(filepath.Join(dir, "console"))
 	if o.verbose {
 		fmt.Fprintf(os.Stderr, "%s\nvm: %.1f s in all\n", console, time.Since(start).Seconds())
 	}
-	return report(ctx, dir, tests, bootErr, string(console))
+	err = report(ctx, dir, tests, bootErr, string(console))
+	if empty.found {
+		return errors.Join(err, fmt.Errorf("%w: a program had no test to run", errFailed))
+	}
+	return err
+}
+
+// find is a writer that looks for text in what is written.
+type find struct {
+	text, last []byte
+	found      bool
+}
+
+func (f *find) Write(b []byte) (int, error) {
+	f.last = append(f.last, b...)
+	f.found = f.found || bytes.Contains(f.last, f.text)
+	f.last = slices.Clone(f.last[max(0, len(f.last)-len(f.text)+1):])
+	return len(b), nil
 }
 
 // writeGuest writes the scripts that the machine runs.
@@ -96,6 +115,14 @@ func testScript(busybox string, tests []test, flags []string) string {
 	}
 	b.WriteString("exec >/run/vm/out 2>&1 </dev/null\n")
 	for i, t := range tests {
+		args, title := args, "== "+t.name
+		if t.run != "" {
+			args += " " + quote("-test.run="+t.run)
+			title += " -test.run=" + t.run
+		}
+		if len(tests) > 1 {
+			fmt.Fprintf(&b, "echo %s\n", quote(title))
+		}
 		fmt.Fprintf(&b, "cd %s\nread -r began _ </proc/uptime\n%s%s\nstatus=$?\nread -r ended _ </proc/uptime\n", quote(t.dir), quote(t.file), args)
 		fmt.Fprintf(&b, "echo \"%d $status $began $ended\" >>/run/vm/status\n", i)
 	}
@@ -159,7 +186,7 @@ func acceleration() []string {
 	return []string{"-accel", "tcg,thread=single", "-cpu", "Nehalem"}
 }
 
-func qemu(ctx context.Context, o options, dir, release string) error {
+func qemu(ctx context.Context, o options, dir, release string, out io.Writer) error {
 	in := func(name string) string { return filepath.Join(dir, name) }
 	kernel := "root=rootfs rootfstype=virtiofs ro init=" + in("init") +
 		" console=ttyS0 quiet panic=-1 psi=1 tsc=reliable no_timer_check mitigations=off audit=0 apparmor=0 selinux=0" +
@@ -183,7 +210,7 @@ func qemu(ctx context.Context, o options, dir, release string) error {
 	err = cmd.Start()
 	w.Close()
 	if err == nil {
-		_, _ = io.Copy(os.Stdout, r) // the tests' own output, as it comes
+		_, _ = io.Copy(out, r) // the tests' own output, as it comes
 		err = cmd.Wait()
 	}
 	return errors.Join(err, r.Close())

@@ -4,14 +4,17 @@
 //	hack/vm/run --setup                     get what is missing (Debian; root)
 //	hack/vm/run ./cgroups ./container/runc  compile these packages' tests and run them
 //	hack/vm/run x.test -test.v              run a binary that is there
+//	hack/vm/run './cri=TestA|TestB' -test.v some of a package's tests
 //	go test -exec $PWD/hack/vm/run ./cgroups
 //
-// Arguments up to the first that begins with "-" are packages or files; what
-// follows goes to each of them. All run in one boot, one after the other, as root,
-// each in its package's directory. The machine sees this one's files, and what it
-// writes is forgotten. Its exit status is 0 when all passed, 1 when one failed, 2
-// when the machine itself did. At the end it prints a line for each with status
-// and seconds.
+// Arguments up to the first that begins with "-" are packages or files, each with
+// its own -test.run after a "=" if it has one; what follows goes to each of them.
+// All run in one boot, one after the other, as root, each in its package's
+// directory. The machine sees this one's files, and what it writes is forgotten.
+// Programs that tests build for themselves are built before and named by their
+// variables, as in it there is no time to compile. Its exit status is 0 when all
+// passed, 1 when one failed or had no test to run, 2 when the machine itself did.
+// At the end it prints a line for each with status and seconds.
 //
 // Without a processor that virtualises, everything is emulated: a boot takes some
 // ten seconds, and starting a process some 25 times longer than outside.
@@ -92,6 +95,9 @@ func run(ctx context.Context, o options, args []string) error {
 	if len(tests) == 0 || len(tests) > maxPrograms {
 		return fmt.Errorf("%d test binaries, but one boot takes 1 to %d: split them over several", len(tests), maxPrograms)
 	}
+	if err := prebuild(ctx, o.cache); err != nil {
+		return err
+	}
 	return boot(ctx, o, tests, flags)
 }
 
@@ -107,14 +113,16 @@ func split(args []string) (programs, flags []string) {
 	return args, nil
 }
 
-// test is a binary and the directory that it expects to be run in.
-type test struct{ name, file, dir string }
+// test is a binary, the directory that it expects to be run in, and which of its
+// tests to run, all if empty.
+type test struct{ name, file, dir, run string }
 
 // compile builds the packages among programs, without the race detector: the
 // emulator is slow enough.
 func compile(ctx context.Context, cache string, programs []string) ([]test, error) {
 	var tests []test
 	for _, p := range programs {
+		p, some, _ := strings.Cut(p, "=")
 		if st, err := os.Stat(p); err == nil && !st.IsDir() {
 			file, err := filepath.Abs(p)
 			if err != nil {
@@ -124,7 +132,7 @@ func compile(ctx context.Context, cache string, programs []string) ([]test, erro
 			if err != nil {
 				return nil, err
 			}
-			tests = append(tests, test{filepath.Base(p), file, dir})
+			tests = append(tests, test{filepath.Base(p), file, dir, some})
 			continue
 		}
 		const form = "{{if or .TestGoFiles .XTestGoFiles}}{{.Dir}} {{.ImportPath}}{{end}}"
@@ -140,7 +148,7 @@ func compile(ctx context.Context, cache string, programs []string) ([]test, erro
 			if err := cmd.Run(); err != nil {
 				return nil, fmt.Errorf("compile the tests of %s: %w", path, err)
 			}
-			tests = append(tests, test{path, file, dir})
+			tests = append(tests, test{path, file, dir, some})
 		}
 	}
 	return tests, nil

@@ -28,17 +28,47 @@ func TestTestScript(t *testing.T) {
 	}
 	t.Setenv("LIFEPOD_X", "it's")
 	dir := t.TempDir()
-	script := testScript("true", []test{{"good", "echo", dir}, {"bad", "false", dir}}, []string{"-a", "b'c"})
+	script := testScript("true", []test{{"good", "echo", dir, ""}, {"bad", "false", dir, "X"}}, []string{"-a", "b'c"})
 	script = strings.ReplaceAll(script, "/run/vm/", dir+"/") + "echo $LIFEPOD_X; pwd\n"
 	if out, err := exec.CommandContext(t.Context(), "sh", "-c", script).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	if b, _ := os.ReadFile(filepath.Join(dir, "out")); string(b) != "-a b'c\nit's\n"+dir+"\n" {
+	if b, _ := os.ReadFile(filepath.Join(dir, "out")); string(b) != "== good\n-a b'c\n== bad -test.run=X\nit's\n"+dir+"\n" {
 		t.Errorf("output %q", b)
 	}
 	err := report(t.Context(), dir, []test{{name: "good"}, {name: "bad"}}, nil, "")
 	if !errors.Is(err, errFailed) {
 		t.Error(err)
+	}
+}
+
+// Text is found also across two writes.
+func TestFind(t *testing.T) {
+	for _, c := range []struct {
+		writes []string
+		want   bool
+	}{{nil, false}, {[]string{"a needle b"}, true}, {[]string{"a nee", "d", "le"}, true}, {[]string{"need", " le"}, false}} {
+		f := &find{text: []byte("needle")}
+		for _, w := range c.writes {
+			if n, err := f.Write([]byte(w)); n != len(w) || err != nil {
+				t.Error(n, err)
+			}
+		}
+		if f.found != c.want {
+			t.Errorf("%q: %v", c.writes, f.found)
+		}
+	}
+}
+
+// Each program may say which of its tests to run.
+func TestCompileChoice(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "x.test")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tests, err := compile(t.Context(), "", []string{file, file + "=TestA|TestB/c=d"})
+	if err != nil || len(tests) != 2 || tests[0].run != "" || tests[1].run != "TestA|TestB/c=d" || tests[1].file != file {
+		t.Errorf("%+v, %v", tests, err)
 	}
 }
 
