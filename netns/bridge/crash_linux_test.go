@@ -2,9 +2,12 @@ package bridge
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -78,6 +81,9 @@ func crash(t *testing.T, point string) (killed bool) {
 		if strings.Contains(point, ":before:") {
 			if _, err := n.Setup(t.Context(), a); err != nil {
 				t.Errorf("Setup after the crash: %v", err)
+			}
+			if err := n.hasGateway(); err != nil {
+				t.Errorf("the bridge after the crash: %v", err)
 			} else if err := n.Check(t.Context(), a); err != nil {
 				t.Errorf("Check after the crash: %v", err)
 			}
@@ -107,4 +113,24 @@ func live(t *testing.T, text string) {
 	if err := n.Close(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// hasGateway says what a bridge lacks that pods are to be reached through.
+func (n *Network) hasGateway() error {
+	h, err := n.state.host()
+	if err != nil {
+		return err
+	}
+	return onHost(n.o.Host, func() error {
+		i, err := net.InterfaceByName(n.o.bridgeName())
+		if err != nil {
+			return err
+		}
+		addrs, err := i.Addrs()
+		has := func(a net.Addr) bool { return strings.HasPrefix(a.String(), gateway(h.Subnet).String()+"/") }
+		if err != nil || i.Flags&net.FlagUp == 0 || !slices.ContainsFunc(addrs, has) {
+			return errors.Join(fmt.Errorf("%v, addresses %v", i.Flags, addrs), err)
+		}
+		return nil
+	})
 }

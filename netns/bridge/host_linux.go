@@ -91,6 +91,9 @@ func (n *Network) standing(subnet netip.Prefix) (onhost, bool, error) {
 	if l.group == n.group { // a crash came while it was being deleted
 		return onhost{}, false, n.slow.delGroup(n.group)
 	}
+	if !l.up { // a crash came while it was being made: up is the last of it
+		return onhost{}, false, nil
+	}
 	ok, err := n.nat.exists()
 	if !ok || err != nil {
 		return onhost{}, false, err

@@ -99,6 +99,7 @@ type link struct {
 	index, mtu int
 	group      uint32
 	oper       byte
+	up         bool
 }
 
 // find asks for the link by name. On newer kernels this also settles the link's
@@ -112,7 +113,8 @@ func (c *conn) find(name string) (link, error) {
 	if err != nil || len(msgs) == 0 || len(msgs[0]) < unix.SizeofIfInfomsg {
 		return link{}, fmt.Errorf("look for the link %s: %w", name, errors.Join(err, unix.EIO))
 	}
-	l := link{index: int(nl.DeserializeIfInfomsg(msgs[0]).Index)}
+	info := nl.DeserializeIfInfomsg(msgs[0])
+	l := link{index: int(info.Index), up: info.Flags&unix.IFF_UP != 0}
 	attrs, err := nl.ParseRouteAttr(msgs[0][unix.SizeofIfInfomsg:])
 	for _, a := range attrs {
 		switch {
