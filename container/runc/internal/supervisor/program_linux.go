@@ -132,13 +132,16 @@ func (b *programBox) update(r *specs.LinuxResources) error {
 }
 
 func (b *programBox) destroy() error {
-	if err := b.during(nil, "delete", "--force", b.c.id); err != nil && !failedAs(err, "does not exist") {
-		return err
+	records := filepath.Join(b.c.s.libRoot(), b.c.id)
+	if err := b.during(nil, "delete", "--force", b.c.id); err != nil {
+		if _, serr := os.Lstat(records); serr == nil { // else it knew of none
+			return err
+		}
 	}
 	if err := b.c.cgroup.Destroy(); err != nil {
 		return err
 	}
-	return os.RemoveAll(filepath.Join(b.c.s.libRoot(), b.c.id))
+	return os.RemoveAll(records)
 }
 
 // during runs the program for something that leaves no process.
