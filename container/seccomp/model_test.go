@@ -67,9 +67,9 @@ func randomCall(r *rand.Rand, p *specs.LinuxSeccomp) sysCall {
 
 // The compiled program does to every call what the profile says of it.
 func TestProgramsObeyTheirProfiles(t *testing.T) {
-	seeds := 400
+	seeds := 120
 	if testing.Short() {
-		seeds = 100
+		seeds = 40
 	}
 	for seed := range seeds {
 		r := rand.New(rand.NewPCG(uint64(seed), 1))

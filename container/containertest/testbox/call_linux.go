@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os/exec"
@@ -46,7 +47,7 @@ func word(errno syscall.Errno) string {
 
 // userns runs another testbox in a user namespace of its own.
 func userns(args []string) {
-	c := exec.Command("/testbox", args...)
+	c := exec.CommandContext(context.Background(), "/testbox", args...)
 	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER}
 	err := c.Run()
 	var errno syscall.Errno
