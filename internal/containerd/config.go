@@ -17,7 +17,7 @@ const SandboxImage = "demo.lifepod.example/pause:v1"
 
 var config = template.Must(template.New("config.toml").Parse(`version = 3
 root = "{{.Dir}}/root"
-state = "{{.Dir}}/state"
+state = "{{.State}}"
 temp = "{{.Dir}}/temp"
 disabled_plugins = ["io.containerd.nri.v1.nri"]
 [debug]
@@ -49,30 +49,34 @@ SystemdCgroup = false
 BinaryName = "{{.Runc}}"
 `))
 
-// network is the usual chain; its addresses are no one's but in the network
-// namespace that containerd runs in.
-var network = template.Must(template.New("conflist").Parse(`{
-  "cniVersion": "1.0.0", "name": "peer",
+// Conflist is the usual chain of CNI plugins for a network of the given name,
+// whose bridge and address range are no one else's in the network namespace that
+// it is used in. It keeps addresses below dir.
+func Conflist(dir, name, bridge, subnet string) []byte {
+	return fmt.Appendf(nil, `{
+  "cniVersion": "1.0.0", "name": %q,
   "plugins": [
-    {"type": "bridge", "bridge": "peer0", "isGateway": true, "ipMasq": true, "hairpinMode": true,
-     "ipam": {"type": "host-local", "dataDir": "{{.Dir}}/addresses",
-              "ranges": [[{"subnet": "10.88.0.0/16"}]], "routes": [{"dst": "0.0.0.0/0"}]}},
+    {"type": "bridge", "bridge": %q, "isGateway": true, "ipMasq": true, "hairpinMode": true,
+     "ipam": {"type": "host-local", "dataDir": %q,
+              "ranges": [[{"subnet": %q}]], "routes": [{"dst": "0.0.0.0/0"}]}},
     {"type": "portmap", "capabilities": {"portMappings": true}}
   ]
 }
-`))
+`, name, bridge, filepath.Join(dir, "addresses"), subnet)
+}
 
 // configure writes all configuration below o.Dir.
 func (o Options) configure() error {
-	files := map[string]*template.Template{"config.toml": config, "net.d/10-peer.conflist": network}
-	for name, t := range files {
-		var b bytes.Buffer
-		if err := t.Execute(&b, o); err != nil {
-			return err
-		}
-		if err := write(filepath.Join(o.Dir, name), b.Bytes()); err != nil {
-			return err
-		}
+	var b bytes.Buffer
+	if err := config.Execute(&b, o); err != nil {
+		return err
+	}
+	if err := write(filepath.Join(o.Dir, "config.toml"), b.Bytes()); err != nil {
+		return err
+	}
+	chain := Conflist(o.Dir, "peer", "peer0", "10.88.0.0/16")
+	if err := write(filepath.Join(o.Dir, "net.d", "10-peer.conflist"), chain); err != nil {
+		return err
 	}
 	for registry, addr := range o.Mirrors {
 		text := fmt.Sprintf("server = \"http://%s\"\n[host.\"http://%s\"]\ncapabilities = [\"pull\", \"resolve\"]\n", addr, addr)

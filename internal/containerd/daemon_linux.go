@@ -27,49 +27,70 @@ type Daemon struct {
 	Runtime internalapi.RuntimeService
 	Images  internalapi.ImageManagerService
 
-	dir     string
+	o       Options
 	cmd     *exec.Cmd
+	exited  chan struct{} // of cmd
 	logFile *os.File
-	exited  chan error
 }
 
 // Start runs containerd until Close. It returns when the CRI answers and its
 // network is ready.
 func Start(ctx context.Context, o Options) (_ *Daemon, err error) {
+	if o.State == "" {
+		o.State = filepath.Join(o.Dir, "state")
+	}
 	if err := o.configure(); err != nil {
 		return nil, fmt.Errorf("configure containerd: %w", err)
 	}
-	d := &Daemon{dir: o.Dir, exited: make(chan error, 1)}
+	d := &Daemon{o: o}
 	if d.logFile, err = os.Create(filepath.Join(o.Dir, "containerd.log")); err != nil {
 		return nil, err
 	}
-	d.cmd = exec.Command(filepath.Join(o.Binaries, "containerd"), "--config", filepath.Join(o.Dir, "config.toml")) //nolint:noctx // Close ends it
-	d.cmd.Stdout, d.cmd.Stderr = d.logFile, d.logFile
-	d.cmd.Env = append(os.Environ(), "PATH="+o.Binaries+":"+os.Getenv("PATH"))
-	if err := d.cmd.Start(); err != nil {
-		return nil, errors.Join(fmt.Errorf("start containerd: %w", err), d.logFile.Close())
-	}
-	go func() { d.exited <- d.cmd.Wait() }()
-	if err := d.connect(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("connect to containerd: %w; it said:\n%s", err, d.Log()), d.Close())
+	if err := d.Up(ctx); err != nil {
+		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil
+}
+
+// Up starts the daemon again after Kill; the services go on working.
+func (d *Daemon) Up(ctx context.Context) error {
+	d.cmd = exec.Command(filepath.Join(d.o.Binaries, "containerd"), "--config", filepath.Join(d.o.Dir, "config.toml")) //nolint:noctx // Close ends it
+	d.cmd.Stdout, d.cmd.Stderr = d.logFile, d.logFile
+	d.cmd.Env = append(os.Environ(), "PATH="+d.o.Binaries+":"+os.Getenv("PATH"))
+	if err := d.cmd.Start(); err != nil {
+		return fmt.Errorf("start containerd: %w", err)
+	}
+	d.exited = make(chan struct{})
+	go func(cmd *exec.Cmd, exited chan struct{}) {
+		_ = cmd.Wait() // how it ended is in its log
+		close(exited)
+	}(d.cmd, d.exited)
+	if err := d.connect(ctx); err != nil {
+		return fmt.Errorf("connect to containerd: %w; it said:\n%s", err, d.Log())
+	}
+	return nil
+}
+
+// Kill ends the daemon at once; containers go on without it.
+func (d *Daemon) Kill() error {
+	err := d.cmd.Process.Kill()
+	<-d.exited
+	return err
 }
 
 // connect waits for the daemon's services.
 func (d *Daemon) connect(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	endpoint := "unix://" + filepath.Join(d.dir, "containerd.sock")
+	endpoint := "unix://" + filepath.Join(d.o.Dir, "containerd.sock")
 	for {
 		err := d.dial(ctx, endpoint)
 		if err == nil {
 			return nil
 		}
 		select {
-		case exit := <-d.exited:
-			d.exited <- exit
-			return fmt.Errorf("it ended: %w", errors.Join(exit, err))
+		case <-d.exited:
+			return fmt.Errorf("it ended: %w", err)
 		case <-ctx.Done():
 			return err
 		case <-time.After(50 * time.Millisecond):
@@ -108,7 +129,7 @@ func (d *Daemon) dial(ctx context.Context, endpoint string) error {
 }
 
 // Dir is where it keeps everything.
-func (d *Daemon) Dir() string { return d.dir }
+func (d *Daemon) Dir() string { return d.o.Dir }
 
 // Pid is the daemon's process.
 func (d *Daemon) Pid() int { return d.cmd.Process.Pid }
@@ -133,12 +154,21 @@ func (d *Daemon) Close() error {
 	if d.Images != nil {
 		err = errors.Join(err, d.Images.Close(ctx))
 	}
-	err = errors.Join(err, d.cmd.Process.Signal(unix.SIGTERM))
-	select {
-	case <-d.exited:
-	case <-ctx.Done():
-		err = errors.Join(err, errors.New("containerd did not end"), d.cmd.Process.Kill())
-		<-d.exited
+	if d.cmd != nil && d.cmd.Process != nil {
+		err = errors.Join(err, d.end(ctx))
 	}
 	return errors.Join(err, d.logFile.Close())
+}
+
+func (d *Daemon) end(ctx context.Context) error {
+	err := d.cmd.Process.Signal(unix.SIGTERM)
+	if errors.Is(err, os.ErrProcessDone) {
+		err = nil
+	}
+	select {
+	case <-d.exited:
+		return err
+	case <-ctx.Done():
+		return errors.Join(err, errors.New("containerd did not end"), d.Kill())
+	}
 }

@@ -7,11 +7,13 @@ import (
 	"path/filepath"
 )
 
-// Options say where things are. All are required but Mirrors.
+// Options say where things are. All are required but Mirrors and State.
 type Options struct {
 	// Dir is an empty directory for everything that containerd keeps. Its path
 	// must be short: a socket lies in it.
 	Dir string
+	// State is for what dies with the boot. Empty means Dir/state.
+	State string
 	// Binaries holds containerd and containerd-shim-runc-v2, Plugins the CNI
 	// plugins bridge, host-local, loopback and portmap; Runc is the path of runc.
 	Binaries, Plugins, Runc string
