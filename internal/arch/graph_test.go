@@ -155,7 +155,7 @@ var confined = map[string][]string{
 	"github.com/opencontainers/runc":         {"container/runc", "cmd", "examples", "lifecycle/local", "internal", "bench"},
 	"github.com/containernetworking/cni":     {"netns/cni", "examples", "lifecycle/local", "bench"},
 	"github.com/vishvananda/netlink":         {"netns/bridge", "netns/cni", "netns/netnstest", "internal", "examples", "lifecycle/local", "bench", "container/runc", "cmd"},
-	"google.golang.org/grpc/health":          {"probe/grpcprobe", "examples", "lifecycle", "bench"},
+	"google.golang.org/grpc/health":          {"probe/grpcprobe", "examples", "lifecycle", "bench", "internal"},
 	"github.com/google/go-containerregistry": {"image", "examples", "lifecycle/local", "cri", "bench", "internal"},
 }
 
