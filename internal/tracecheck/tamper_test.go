@@ -3,10 +3,21 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"os"
 	"slices"
 	"strings"
 	"testing"
 )
+
+// every is which share of the changes is tried; all of them with
+// LIFEPOD_TAMPER=all.
+func every() int {
+	if os.Getenv("LIFEPOD_TAMPER") == "all" {
+		return 1
+	}
+	return 8
+}
 
 // TestTampered: a recording that was changed in one place is no longer equal. In
 // a scenario that is equal without any kind every change is found; where a kind
@@ -16,7 +27,7 @@ func TestTampered(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tried, missed := 0, 0
+	seen, tried, missed := 0, 0, 0
 	for _, r := range list {
 		our, err := simulate(t, r.rec)
 		if err != nil {
@@ -27,7 +38,12 @@ func TestTampered(t *testing.T) {
 		if len(whole.diffs) > 0 {
 			continue // the other recording is the one that is equal
 		}
-		for what, change := range tamperings(r.rec) {
+		changes := tamperings(r.rec)
+		for _, what := range slices.Sorted(maps.Keys(changes)) {
+			change := changes[what]
+			if seen++; seen%every() != 0 {
+				continue
+			}
 			changed := copyOf(t, r.rec)
 			change(changed)
 			tried++
@@ -40,7 +56,7 @@ func TestTampered(t *testing.T) {
 			}
 		}
 	}
-	if tried < 1500 || missed*40 > tried {
+	if seen < 1500 || missed*40 > tried {
 		t.Errorf("%d of %d changes are not found", missed, tried)
 	}
 	t.Logf("%d of %d changes are not found", missed, tried)
