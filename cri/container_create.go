@@ -42,7 +42,7 @@ func (r *Runtime) CreateContainer(ctx context.Context, sandboxID string, config 
 		return "", wrap(err, "make container %s", c.Name)
 	}
 	defer unlock()
-	if err := r.names.reserve(c.Name, c.ID); err != nil {
+	if err := r.reserve(ctx, c.Name, c.ID); err != nil {
 		return "", errors.Join(wrap(err, "reserve container name"), r.containers.remove(c.ID))
 	}
 	if err = r.build(ctx, c, s, img); err == nil {

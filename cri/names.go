@@ -60,6 +60,12 @@ func (n *names) reserve(name, id string) error {
 	}
 }
 
+// owner is the id that has name, "" if none has.
+func (n *names) owner(name string) string {
+	id, _ := os.Readlink(n.path(name))
+	return id
+}
+
 // release frees name if it is id's.
 func (n *names) release(name, id string) error {
 	path := n.path(name)

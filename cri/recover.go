@@ -6,21 +6,72 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // recover removes what a dead process left half made. What cannot be removed
-// now stays listed as not ready, for its owner to try again.
-func (r *Runtime) recover(ctx context.Context) error {
+// now stays listed as not ready, for its owner to try again. What is locked is
+// another's that lives, or a child that a process forked just before it died
+// holds the lock until it executes its program: busy says that there are such.
+func (r *Runtime) recover(ctx context.Context) (busy bool, err error) {
 	if err := errors.Join(r.sandboxes.sweep(), r.containers.sweep()); err != nil {
-		return err
+		return false, err
 	}
-	if err := r.recoverContainers(ctx); err != nil {
-		return err
+	busy, err = r.recoverContainers(ctx)
+	if err != nil {
+		return false, err
 	}
-	if err := r.recoverSandboxes(ctx); err != nil {
-		return err
+	more, err := r.recoverSandboxes(ctx)
+	if err != nil {
+		return false, err
 	}
-	return r.recoverVolumes(ctx)
+	return busy || more, r.recoverVolumes(ctx)
+}
+
+// recoverLater goes on until nothing is half made.
+func (r *Runtime) recoverLater(ctx context.Context) {
+	busy := true
+	for wait := 20 * time.Millisecond; busy; wait = min(2*wait, time.Second) {
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return
+		}
+		var err error
+		if busy, err = r.recover(ctx); err != nil {
+			r.o.Log.Error(err, "remove what was half made")
+		}
+	}
+}
+
+// reserve gives the name to id. One that is another's which a dead process left
+// half made is waited for, shortly.
+func (r *Runtime) reserve(ctx context.Context, name, id string) error {
+	for wait := 10 * time.Millisecond; ; wait *= 2 {
+		err := r.names.reserve(name, id)
+		if status.Code(err) != codes.AlreadyExists || wait > time.Second || !r.halfMade(r.names.owner(name)) {
+			return err
+		}
+		if _, err := r.recover(ctx); err != nil {
+			return err
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+func (r *Runtime) halfMade(id string) bool {
+	if s, err := r.sandboxes.get(id); err == nil {
+		return s.Phase == making
+	}
+	c, err := r.containers.get(id)
+	return err == nil && (c.Phase == making || c.Phase == leaving)
 }
 
 // dead takes the lock that the maker of a directory holds. It fails while the
@@ -33,30 +84,46 @@ func dead(dir string) (unlock func(), ok bool) {
 	return func() { f.Close() }, true
 }
 
-func (r *Runtime) recoverContainers(ctx context.Context) error {
+func (r *Runtime) recoverContainers(ctx context.Context) (busy bool, err error) {
 	all, err := r.containers.all()
 	for _, c := range all {
-		_, sandboxErr := r.sandboxes.get(c.Sandbox)
-		orphan := errors.Is(sandboxErr, fs.ErrNotExist)
-		if c.Phase != making && c.Phase != leaving && !orphan {
+		if !r.abandoned(c) {
 			continue
 		}
-		unlock, ok := dead(r.containers.path(c.ID))
-		if !ok {
-			continue
-		}
-		if again, gone := r.containers.get(c.ID); gone != nil || !orphan && again.Phase != making && again.Phase != leaving {
-			unlock() // it was finished or removed meanwhile
-			continue
-		}
-		r.o.Log.Info("removing a container that was half made", "container", c.ID, "name", c.Name)
-		err = errors.Join(err, wrap(r.discard(ctx, c), "remove half-made container %s", c.ID))
-		unlock()
+		held, rerr := r.recoverContainer(ctx, c)
+		busy = busy || held
+		err = errors.Join(err, wrap(rerr, "remove half-made container %s", c.ID))
 	}
-	return err
+	return busy, err
 }
 
-func (r *Runtime) recoverSandboxes(ctx context.Context) error {
+// abandoned says that c is of no use to anybody but the one who is making or
+// removing it, if that one lives.
+func (r *Runtime) abandoned(c *ctr) bool {
+	_, err := r.sandboxes.get(c.Sandbox)
+	return c.Phase == making || c.Phase == leaving || errors.Is(err, fs.ErrNotExist)
+}
+
+func (r *Runtime) recoverContainer(ctx context.Context, c *ctr) (busy bool, err error) {
+	done, err := r.ops.lock(ctx, c.ID) // we may be removing it ourselves
+	if err != nil {
+		return false, err
+	}
+	defer done()
+	unlock, ok := dead(r.containers.path(c.ID))
+	if !ok {
+		return true, nil
+	}
+	defer unlock()
+	again, err := r.containers.get(c.ID)
+	if err != nil || !r.abandoned(again) {
+		return false, nil // it was finished or removed meanwhile
+	}
+	r.o.Log.Info("removing a container that was half made", "container", c.ID, "name", c.Name)
+	return false, r.discard(ctx, again)
+}
+
+func (r *Runtime) recoverSandboxes(ctx context.Context) (busy bool, err error) {
 	all, err := r.sandboxes.all()
 	for _, s := range all {
 		if s.Phase != making {
@@ -64,6 +131,7 @@ func (r *Runtime) recoverSandboxes(ctx context.Context) error {
 		}
 		unlock, ok := dead(r.sandboxes.path(s.ID))
 		if !ok {
+			busy = true
 			continue
 		}
 		if again, gone := r.sandboxes.get(s.ID); gone == nil && again.Phase == making {
@@ -75,7 +143,7 @@ func (r *Runtime) recoverSandboxes(ctx context.Context) error {
 		}
 		unlock()
 	}
-	return err
+	return busy, err
 }
 
 // recoverVolumes removes what lies in Root of containers that an earlier boot

@@ -95,6 +95,46 @@ func TestRebootWithoutRun(t *testing.T) {
 	}
 }
 
+// A process dies while a child that it has just forked holds its locks: what it
+// made half is removed when the child lets go, and its name is free then.
+func TestHalfMadeAndLockedByAChild(t *testing.T) {
+	w := newWorld(t)
+	ctx := context.Background()
+	first := w.open(t)
+	sb := runSandbox(t, first)
+	ss, _ := first.sandboxes.get(sb)
+	s := *ss
+	s.Phase = making
+	if err := first.sandboxes.put(&s); err != nil {
+		t.Fatal(err)
+	}
+	lock, err := lockFileOf(first.sandboxes.path(sb), exclusiveNow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := w.open(t)
+	if _, err := second.sandboxes.get(sb); err != nil {
+		t.Fatal("it was removed although it is locked")
+	}
+	time.AfterFunc(50*time.Millisecond, func() { lock.Close() })
+	again, err := second.RunPodSandbox(ctx, sandboxConfig(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		if _, err := second.sandboxes.get(sb); err != nil {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("the half-made sandbox is still there")
+		}
+	}
+	if err := second.RemovePodSandbox(ctx, again); err != nil {
+		t.Fatal(err)
+	}
+	w.wantEmpty(t)
+}
+
 // half makes a sandbox or container whose maker dies in the middle: the steps
 // were taken, the record says making, and nobody holds the lock.
 func TestHalfMade(t *testing.T) {

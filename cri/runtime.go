@@ -66,7 +66,8 @@ func New(ctx context.Context, o Options) (*Runtime, error) {
 		r.leave()
 		return nil, fmt.Errorf("open CRI runtime in %s: %w", o.Run, err)
 	}
-	if err := r.recover(ctx); err != nil {
+	busy, err := r.recover(ctx)
+	if err != nil {
 		r.leave()
 		return nil, fmt.Errorf("clean up in %s: %w", o.Run, err)
 	}
@@ -74,6 +75,9 @@ func New(ctx context.Context, o Options) (*Runtime, error) {
 	r.stop = cancel
 	for _, e := range r.ears {
 		r.wg.Go(func() { r.listen(run, e) })
+	}
+	if busy {
+		r.wg.Go(func() { r.recoverLater(run) })
 	}
 	return r, nil
 }

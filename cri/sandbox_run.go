@@ -45,7 +45,7 @@ func (r *Runtime) RunPodSandbox(ctx context.Context, config *runtimeapi.PodSandb
 	}
 	defer unlock()
 	r.attend(handler)
-	if err := r.names.reserve(s.Name, s.ID); err != nil {
+	if err := r.reserve(ctx, s.Name, s.ID); err != nil {
 		return "", errors.Join(wrap(err, "reserve sandbox name"), r.sandboxes.remove(s.ID))
 	}
 	if err = r.setUp(ctx, s); err == nil {
