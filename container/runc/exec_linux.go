@@ -3,8 +3,10 @@ package runc
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"sync"
 	"time"
 
@@ -20,17 +22,15 @@ const killWait = 5 * time.Second
 // *container.StartError with exit code 128. A Stdin that is not an *os.File is
 // read until its end, also after Exec has returned.
 func (r *Runtime) Exec(ctx context.Context, id string, e container.Exec) (int, error) {
-	l, err := r.connect(ctx, false)
-	if err != nil {
+	if _, err := r.connect(ctx, false); err != nil {
 		return 0, err
 	}
 	req := wire.Exec{ID: id, Args: e.Args, Env: e.Env, Cwd: e.Cwd, User: e.User, TTY: e.TTY}
 	if e.TTY {
-		return execTTY(ctx, l, req, e)
+		return r.execTTY(ctx, req, e)
 	}
 	var std stdio
-	defer func() { closeFiles(std.ends) }()
-	err = std.input(e.Stdin)
+	err := std.input(e.Stdin)
 	if err == nil {
 		err = std.output(e.Stdout)
 	}
@@ -39,13 +39,13 @@ func (r *Runtime) Exec(ctx context.Context, id string, e container.Exec) (int, e
 	} else if err == nil {
 		err = std.output(e.Stderr)
 	}
-	if err != nil {
-		std.sent()
-		return 0, err
+	var k *call
+	if err == nil {
+		k, err = r.callExec(ctx, req, std.theirs...)
 	}
-	k, err := l.call(wire.OpExec, req, std.theirs...)
 	std.sent()
 	if err != nil {
+		std.finish(closedChannel)
 		return 0, err
 	}
 	defer k.forget()
@@ -59,6 +59,21 @@ func (r *Runtime) Exec(ctx context.Context, id string, e container.Exec) (int, e
 		err = ctx.Err()
 	}
 	return code, err
+}
+
+// callExec asks for an exec. Where that could not be sent, nobody has heard it:
+// the next supervisor is asked.
+func (r *Runtime) callExec(ctx context.Context, req wire.Exec, files ...*os.File) (*call, error) {
+	for try := 0; ; try++ {
+		l, err := r.connect(ctx, false)
+		if err != nil {
+			return nil, err
+		}
+		k, err := l.call(wire.OpExec, req, files...)
+		if !errors.Is(err, errLost) || try == 3 {
+			return k, err
+		}
+	}
 }
 
 // same tells that stdout and stderr are one writer, which must then not be
@@ -124,7 +139,7 @@ func cancelled(k *call) {
 	}
 }
 
-func execTTY(ctx context.Context, l *link, req wire.Exec, e container.Exec) (int, error) {
+func (r *Runtime) execTTY(ctx context.Context, req wire.Exec, e container.Exec) (int, error) {
 	select {
 	case s, ok := <-e.Resize: // a size that is known already holds from the start
 		if ok {
@@ -132,7 +147,7 @@ func execTTY(ctx context.Context, l *link, req wire.Exec, e container.Exec) (int
 		}
 	default:
 	}
-	k, err := l.call(wire.OpExec, req)
+	k, err := r.callExec(ctx, req)
 	if err != nil {
 		return 0, err
 	}
