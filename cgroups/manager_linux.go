@@ -166,6 +166,21 @@ func (m *Manager) unified(controller string) bool {
 // them; none without the controller.
 func (m *Manager) HugePageSizes() []string { return slices.Clone(m.sizes) }
 
+// CountsSwap reports whether the kernel can limit what a cgroup swaps.
+func (m *Manager) CountsSwap() bool {
+	h := m.find("memory")
+	if !h.unified {
+		return exists(filepath.Join(h.dir, "memory.memsw.limit_in_bytes"))
+	}
+	// The root cgroup has no such file. Where there is no other yet, ask whether
+	// the kernel has swap at all.
+	dirs, _ := filepath.Glob(filepath.Join(h.dir, "*", "memory.max"))
+	if len(dirs) == 0 {
+		return exists("/proc/swaps")
+	}
+	return exists(filepath.Join(filepath.Dir(dirs[0]), "memory.swap.max"))
+}
+
 func hugePageSizes(h *hierarchy) []string {
 	if h == nil {
 		return nil

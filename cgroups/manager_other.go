@@ -40,5 +40,8 @@ func (*Manager) List(context.Context, string) ([]string, error) { return nil, un
 // Unified returns false.
 func (*Manager) Unified() bool { return false }
 
+// CountsSwap returns false.
+func (*Manager) CountsSwap() bool { return false }
+
 // HugePageSizes returns none.
 func (*Manager) HugePageSizes() []string { return nil }
