@@ -61,6 +61,7 @@ func (n *Node) adoptAll(ctx context.Context, w *sys.DirWatch, wg *sync.WaitGroup
 		h, err := n.adopt(ctx, uid)
 		switch {
 		case isGone(err):
+			n.removeUnbegun(uid)
 		case errors.Is(err, errLocked):
 			again = true
 		case err != nil:
@@ -112,6 +113,7 @@ func (n *Node) adopt(ctx context.Context, uid types.UID) (*Handle, error) {
 		d.release()
 		return nil, err
 	}
+	n.follow(runner, d)
 	return &Handle{n, d}, nil
 }
 

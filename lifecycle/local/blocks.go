@@ -61,10 +61,7 @@ func (b *blocks) openRuntime(n *Node) error {
 		return err
 	}
 	b.closers = append(b.closers, b.store.Close)
-	network, err := b.network(n)
-	if err != nil {
-		return err
-	}
+	// First, to be closed last: its last user takes the run directory away.
 	if b.containers = n.o.Containers; b.containers == nil {
 		rt, err := runc.Open(runc.Options{
 			Root: n.o.Root, Run: n.o.Run, CgroupRoot: n.o.CgroupRoot, Supervisor: n.o.Supervisor,
@@ -75,6 +72,10 @@ func (b *blocks) openRuntime(n *Node) error {
 		}
 		b.closers = append(b.closers, rt.Close)
 		b.containers = rt
+	}
+	network, err := b.network(n)
+	if err != nil {
+		return err
 	}
 	adapter := cri.NewStore(b.store, n.o.Pull)
 	rt, err := cri.New(context.Background(), cri.Options{

@@ -104,11 +104,8 @@ func (n *Node) claimName(p *corev1.Pod) error {
 		if !errors.Is(err, fs.ErrExist) {
 			return err
 		}
-		old, err := os.ReadFile(file)
-		if err == nil {
-			if _, err = os.Stat(n.podDir(types.UID(old))); err == nil {
-				return apierrors.NewAlreadyExists(core.Pod.GroupResource(), p.Name)
-			}
+		if old, err := os.ReadFile(file); err == nil && !n.removeUnbegun(types.UID(old)) {
+			return apierrors.NewAlreadyExists(core.Pod.GroupResource(), p.Name)
 		}
 		// Its pod is gone: a process died before it gave the name back.
 		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -121,7 +118,7 @@ func (n *Node) claimName(p *corev1.Pod) error {
 func (n *Node) releaseName(p *corev1.Pod) error {
 	file := n.nameFile(p.Namespace, p.Name)
 	if uid, err := os.ReadFile(file); err != nil || types.UID(uid) != p.UID {
-		return nil
+		return nil //nolint:nilerr // another pod's name, or nobody's
 	}
 	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err

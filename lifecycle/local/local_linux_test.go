@@ -41,6 +41,13 @@ var demoProgram = sync.OnceValues(func() ([]byte, error) {
 // the test leaves on the machine is found at its end.
 func options(t *testing.T) local.Options {
 	t.Helper()
+	o, _ := optionsWith(t)
+	return o
+}
+
+// optionsWith are options with the registry that serves the image.
+func optionsWith(t *testing.T) (local.Options, *imagetest.Registry) {
+	t.Helper()
 	testutil.RequireRoot(t)
 	program, err := demoProgram()
 	if err != nil {
@@ -60,7 +67,7 @@ func options(t *testing.T) local.Options {
 	o := local.Options{Root: t.TempDir(), Run: shortDir(t), NodeName: "test-node", SupervisorIdle: 50 * time.Millisecond}
 	o.Images.Client.Mirrors = map[string]string{"demo.lifepod.example": host}
 	testutil.CheckLeaks(t, testutil.Scope{Dirs: []string{o.Root, o.Run}, Names: []string{local.RootID(o.Root)}})
-	return o
+	return o, registry
 }
 
 // shortDir is for sockets, whose paths must be short.
@@ -268,7 +275,7 @@ func TestNextAgentAdopts(t *testing.T) {
 func TestStopUndriven(t *testing.T) {
 	o := options(t)
 	first := open(t, o)
-	h := runManifest(t, first, one("Always", "[work, /tmp/x]"))
+	h := runManifest(t, first, one("Always", "[work, /beat]"))
 	until(t, h, func(s corev1.PodStatus) bool { return s.Phase == corev1.PodRunning })
 	if err := first.Close(); err != nil {
 		t.Fatal(err)

@@ -5,12 +5,13 @@ package local
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"syscall"
 )
 
 // tryLock locks a file until it is closed or the process ends; errLocked if
-// another has it.
+// another has it, fs.ErrNotExist if it was removed meanwhile.
 func tryLock(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -18,7 +19,13 @@ func tryLock(path string) (*os.File, error) {
 	}
 	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) //nolint:gosec // a descriptor
 	if err == nil {
-		return f, nil
+		mine, err := f.Stat()
+		now, nerr := os.Stat(path)
+		if err = errors.Join(err, nerr); err == nil && os.SameFile(mine, now) {
+			return f, nil
+		}
+		f.Close()
+		return nil, errors.Join(fs.ErrNotExist, err)
 	}
 	f.Close()
 	if errors.Is(err, syscall.EWOULDBLOCK) {

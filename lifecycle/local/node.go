@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -33,13 +35,15 @@ type Node struct {
 	runner *lifecycle.Runner // made when the first pod is driven
 	pods   map[types.UID]*driven
 	closed bool
+	wg     sync.WaitGroup
 }
 
 // ErrClosed is returned by a Node after Close.
 var ErrClosed = errors.New("node is closed")
 
-// Open opens a root and makes it if it is not there. It drives nothing: pods that
-// are there go on as they are until [Node.Agent] or [Node.Stop].
+// Open opens a root and makes it if it is not there, and removes what processes
+// left half made that died. It drives nothing: pods that are there go on as they
+// are until [Node.Agent] or [Node.Stop].
 func Open(o Options) (*Node, error) {
 	id, err := o.complete()
 	if err != nil {
@@ -59,6 +63,7 @@ func Open(o Options) (*Node, error) {
 	if err := n.blocks.open(n); err != nil {
 		return nil, errors.Join(fmt.Errorf("open root %s: %w", o.Root, err), n.blocks.close())
 	}
+	n.sweep()
 	return n, nil
 }
 
@@ -73,6 +78,7 @@ func (n *Node) Close() error {
 	if runner != nil {
 		err = runner.Close()
 	}
+	n.wg.Wait()
 	n.mu.Lock()
 	for _, d := range n.pods {
 		d.release()
@@ -102,6 +108,12 @@ func (n *Node) drive() (*lifecycle.Runner, error) {
 	return n.runner, err
 }
 
+func (n *Node) allDriven() []*driven {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Collect(maps.Values(n.pods))
+}
+
 func (n *Node) podsDir() string { return filepath.Join(n.o.Root, "pods") }
 
 func (n *Node) podDir(uid types.UID) string { return filepath.Join(n.podsDir(), string(uid)) }
@@ -110,12 +122,16 @@ func (n *Node) podDir(uid types.UID) string { return filepath.Join(n.podsDir(), 
 type driven struct {
 	pod      *corev1.Pod
 	lock     *os.File
-	began    time.Time // of Run; zero for a pod that was adopted
+	keeping  sync.Mutex // held while the pod's objects are written
+	began    time.Time  // of Run; zero for a pod that was adopted
 	allRan   time.Time
 	ready    bool
 	statuses feed[corev1.PodStatus]
 	events   feed[corev1.Event]
 	timeline timeline
+
+	gone chan struct{} // closed when nothing is left of it, or err says why not
+	err  error
 }
 
 func (d *driven) release() {

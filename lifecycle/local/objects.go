@@ -58,7 +58,21 @@ func (n *Node) Apply(ctx context.Context, objs ...admission.Object) error {
 			return fmt.Errorf("apply %s/%s: %w", o.GetNamespace(), o.GetName(), err)
 		}
 	}
+	for _, d := range n.allDriven() { // the next agent is to know them too
+		if err := n.keepObjectsOf(ctx, d); err != nil {
+			return fmt.Errorf("keep the objects of pod %s/%s: %w", d.pod.Namespace, d.pod.Name, err)
+		}
+	}
 	return nil
+}
+
+func (n *Node) keepObjectsOf(ctx context.Context, d *driven) error {
+	d.keeping.Lock()
+	defer d.keeping.Unlock()
+	if n.driven(d.pod.UID) != d {
+		return nil // nothing is left of it
+	}
+	return n.keepObjects(ctx, d.pod)
 }
 
 func (n *Node) put(ctx context.Context, r typed.Resource, obj typed.Object) (typed.Object, error) {
@@ -118,10 +132,28 @@ func (n *Node) keepObjects(ctx context.Context, p *corev1.Pod) error {
 	if len(have.Secrets) == 0 {
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Dir(secretFile), 0o700); err != nil {
-		return err
+	for {
+		if err := os.MkdirAll(filepath.Dir(secretFile), 0o700); err != nil {
+			return err
+		}
+		err := writeJSON(secretFile, needed{Secrets: have.Secrets}, false)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		} // the directory went with the last pod that had secrets
 	}
-	return writeJSON(secretFile, needed{Secrets: have.Secrets}, false)
+}
+
+func (n *Node) forgetSecrets(uid types.UID) error {
+	_, secrets := n.objectFiles(uid)
+	dir, name := filepath.Split(secrets)
+	half, _ := filepath.Glob(dir + ".tmp-" + name + "-*") // of a process that was killed
+	for _, f := range append(half, secrets) {
+		if err := os.Remove(f); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	_ = os.Remove(dir) // the last pod's
+	return nil
 }
 
 // loadObjects puts a pod's objects back into the store of this process. One that

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"iter"
 	"os"
+	"path/filepath"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/lifepod/lifepod/lifecycle"
 	"github.com/lifepod/lifepod/lifecycle/plan"
 )
 
@@ -53,16 +55,30 @@ func (n *Node) Run(ctx context.Context, pod *corev1.Pod) (*Handle, error) {
 	if err := runner.Start(d.pod); err != nil {
 		return nil, errors.Join(err, n.drop(ctx, d.pod))
 	}
+	n.follow(runner, d)
 	return &Handle{n, d}, nil
+}
+
+// follow waits for the end of a pod that is driven now, whoever else does.
+func (n *Node) follow(runner *lifecycle.Runner, d *driven) {
+	d.gone = make(chan struct{})
+	n.wg.Go(func() {
+		defer close(d.gone)
+		ctx := context.Background() // Close ends the runner, and so the wait
+		d.err = runner.Wait(ctx, d.pod.UID)
+		if d.err == nil && exists(filepath.Join(n.podDir(d.pod.UID), "pod.json")) {
+			d.err = errors.New("it is no longer driven, the log says why")
+		}
+		if d.err == nil {
+			d.err = n.drop(ctx, d.pod)
+		}
+	})
 }
 
 // take makes the pod ours on disk: its directory, its name, its lock, and the
 // objects that it needs.
 func (n *Node) take(ctx context.Context, d *driven) error {
-	if err := os.MkdirAll(n.podDir(d.pod.UID), 0o700); err != nil {
-		return err
-	}
-	lock, err := tryLock(n.lockFile(d.pod.UID))
+	lock, err := n.lockNew(d.pod.UID)
 	if err != nil {
 		return err
 	}
@@ -86,21 +102,19 @@ func (n *Node) drop(ctx context.Context, p *corev1.Pod) error {
 	d := n.pods[p.UID]
 	delete(n.pods, p.UID)
 	n.mu.Unlock()
-	err = errors.Join(err, n.forget(p))
-	if d != nil {
-		d.release()
+	if d == nil {
+		return errors.Join(err, n.forget(p))
 	}
+	d.keeping.Lock()
+	defer d.keeping.Unlock()
+	err = errors.Join(err, n.forget(p))
+	d.release()
 	return err
 }
 
 // forget removes what local keeps of a pod besides the runner's own.
 func (n *Node) forget(p *corev1.Pod) error {
-	_, secrets := n.objectFiles(p.UID)
-	err := os.Remove(secrets)
-	if errors.Is(err, os.ErrNotExist) {
-		err = nil
-	}
-	return errors.Join(err, n.releaseName(p), os.RemoveAll(n.podDir(p.UID)))
+	return errors.Join(n.forgetSecrets(p.UID), n.releaseName(p), os.RemoveAll(n.podDir(p.UID)))
 }
 
 // Handle is a pod that this process drives.
@@ -145,12 +159,15 @@ func (h *Handle) StopWithin(ctx context.Context, grace *time.Duration) error {
 
 // Gone returns when nothing is left of the pod.
 func (h *Handle) Gone(ctx context.Context) error {
-	runner, err := h.n.drive()
-	if err != nil {
-		return err
+	var err error
+	select {
+	case <-h.d.gone:
+		err = h.d.err
+	case <-ctx.Done():
+		err = ctx.Err()
 	}
-	if err := runner.Wait(ctx, h.d.pod.UID); err != nil {
+	if err != nil {
 		return fmt.Errorf("pod %s/%s: %w", h.d.pod.Namespace, h.d.pod.Name, err)
 	}
-	return h.n.drop(ctx, h.d.pod)
+	return nil
 }

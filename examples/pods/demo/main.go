@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -34,11 +35,11 @@ func run(ctx context.Context, args []string) error {
 	}{
 		"prepare": {2, prepare}, "serve": {2, serve}, "health": {1, serveHealth},
 		"work": {1, work}, "check": {1, check}, "touch": {1, touch}, "say": {1, say}, "exit": {0, exit},
-		"eat":   {0, eat},
+		"eat": {0, eat}, "cat": {0, cat},
 		"crash": {0, func(context.Context, []string) error { return fmt.Errorf("crashed as told") }},
 	}
 	if len(args) == 0 {
-		return fmt.Errorf("usage: demo prepare|serve|health|work|check|touch|say|exit|crash ARGS")
+		return fmt.Errorf("usage: demo prepare|serve|health|work|check|touch|say|cat|eat|exit|crash ARGS")
 	}
 	c, ok := commands[args[0]]
 	if !ok || len(args)-1 != c.args {
@@ -60,6 +61,12 @@ func eat(ctx context.Context, _ []string) error {
 		all = append(all, b)
 	}
 	return fmt.Errorf("still alive with %d MiB", len(all))
+}
+
+// cat copies its input until that ends.
+func cat(context.Context, []string) error {
+	_, err := io.Copy(os.Stdout, os.Stdin)
+	return err
 }
 
 func say(_ context.Context, args []string) error {
