@@ -23,9 +23,9 @@ func list(ctx context.Context, a *app, _ []string) error {
 		return err
 	}
 	if a.output == "json" {
-		return json.NewEncoder(stdout).Encode(pods)
+		return json.NewEncoder(os.Stdout).Encode(pods)
 	}
-	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "NAMESPACE\tNAME\tPHASE\tREADY\tRESTARTS\tIP\tDRIVEN\tRUNNING")
 	for _, p := range pods {
 		ready, restarts := 0, int32(0)

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -72,13 +73,13 @@ func (a *app) see(ctx context.Context, h *local.Handle, out *printer, linger tim
 	defer wg.Wait()
 	defer stopShowing()
 	wg.Go(func() { out.events(shown, h) })
-	last, err := a.follow1(ctx, h, out)
+	last, err := a.watch(ctx, h, out)
 	if err != nil && ctx.Err() == nil {
 		return err
 	}
 	out.timeline(h)
 	if a.detach && ctx.Err() == nil {
-		out.say("%s", onHold(h.Pod()))
+		out.say("pod %s is left running without an agent; on hold until podrun agent: %s", h.Pod().Name, strings.Join(h.OnHold(), ", "))
 		return nil
 	}
 	if !ended(last) && ctx.Err() == nil {
@@ -90,9 +91,9 @@ func (a *app) see(ctx context.Context, h *local.Handle, out *printer, linger tim
 	return a.end(ctx, h, out, last)
 }
 
-// follow1 prints each status until the pod has ended, is as far as was asked
+// watch prints each status until the pod has ended, is as far as was asked
 // for, or ctx ends.
-func (a *app) follow1(ctx context.Context, h *local.Handle, out *printer) (last corev1.PodStatus, err error) {
+func (a *app) watch(ctx context.Context, h *local.Handle, out *printer) (last corev1.PodStatus, err error) {
 	for st, err := range h.Status(ctx) {
 		if err != nil {
 			return last, err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -132,25 +131,3 @@ func (p *printer) timeline(h *local.Handle) {
 		p.say("  %-28s %-*s %9.2f ms", strings.TrimSpace(s.Name+" "+s.Detail), barWidth+1, bar, float64(s.End.Sub(s.Start).Microseconds())/1000)
 	}
 }
-
-// onHold says what nobody does for a pod that is left without an agent.
-func onHold(q *corev1.Pod) string {
-	var fields []string
-	if q.Spec.RestartPolicy != corev1.RestartPolicyNever {
-		fields = append(fields, "spec.restartPolicy "+string(q.Spec.RestartPolicy))
-	}
-	for c := range pod.Containers(&q.Spec, pod.All) {
-		for name, probe := range map[string]*corev1.Probe{"livenessProbe": c.LivenessProbe, "readinessProbe": c.ReadinessProbe, "startupProbe": c.StartupProbe} {
-			if probe != nil {
-				fields = append(fields, c.Name+"."+name)
-			}
-		}
-	}
-	if q.Spec.ActiveDeadlineSeconds != nil {
-		fields = append(fields, "spec.activeDeadlineSeconds")
-	}
-	slices.Sort(fields)
-	return fmt.Sprintf("pod %s is left running without an agent; on hold until podrun agent: %s", q.Name, strings.Join(fields, ", "))
-}
-
-var stdout = os.Stdout

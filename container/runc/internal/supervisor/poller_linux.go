@@ -89,5 +89,3 @@ func (p *poller) run() {
 		}
 	})
 }
-
-func (p *poller) close() { p.set.Close() }

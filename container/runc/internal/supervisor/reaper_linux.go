@@ -34,11 +34,6 @@ func (r *reaper) run() {
 	}
 }
 
-func (r *reaper) close() {
-	signal.Stop(r.signals)
-	close(r.signals)
-}
-
 // start lets f make children. Those whose pids f returns are waited for by
 // others, until release.
 func (r *reaper) start(f func() (pid int, err error)) (int, error) {
