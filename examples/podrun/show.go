@@ -103,31 +103,10 @@ func outcome(s corev1.PodStatus) string {
 	return strings.TrimSpace(text + " " + s.Reason + " " + s.Message)
 }
 
-// barWidth is how many characters the whole start takes.
-const barWidth = 48
-
 // timeline prints one bar per phase of the start.
 func (p *printer) timeline(h *local.Handle) {
 	spans := h.Timeline()
-	if len(spans) == 0 {
-		return
-	}
-	if p.json {
-		p.line("timeline", spans, "")
-		return
-	}
-	slices.SortStableFunc(spans, func(a, b local.Span) int { return a.Start.Compare(b.Start) })
-	begin, end := spans[0].Start, spans[0].End
-	for _, s := range spans {
-		if s.End.After(end) {
-			end = s.End
-		}
-	}
-	p.say("timeline of the start of %s:", h.Pod().Name)
-	for _, s := range spans {
-		from := int(int64(barWidth) * int64(s.Start.Sub(begin)) / max(int64(end.Sub(begin)), 1))
-		to := int(int64(barWidth) * int64(s.End.Sub(begin)) / max(int64(end.Sub(begin)), 1))
-		bar := strings.Repeat(" ", from) + strings.Repeat("█", max(to-from, 1))
-		p.say("  %-28s %-*s %9.2f ms", strings.TrimSpace(s.Name+" "+s.Detail), barWidth+1, bar, float64(s.End.Sub(s.Start).Microseconds())/1000)
-	}
+	var bars strings.Builder
+	_ = local.WriteTimeline(&bars, spans) // a Builder does not fail
+	p.line("timeline", spans, "timeline of the start of "+h.Pod().Name+":\n"+strings.TrimSuffix(bars.String(), "\n"))
 }
