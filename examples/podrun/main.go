@@ -1,3 +1,5 @@
+//go:build unix
+
 // Command podrun runs pods on this machine: a small front end of lifecycle/local.
 //
 //	podrun run [--detach] FILE      run the pods of a manifest
