@@ -63,11 +63,12 @@ func subjects(dir, host string, peer containerd.Options, d *containerd.Daemon) (
 	if err != nil {
 		return nil, nil, err
 	}
-	supervisor, err := filepath.Abs(filepath.Join(*module, ".cache/lifepod-supervisor"))
-	if err != nil {
-		return nil, nil, err
+	own := local.Options{SupervisorIdle: 50 * time.Millisecond}
+	if *supervisor != "" {
+		if own.Supervisor, err = filepath.Abs(*supervisor); err != nil {
+			return nil, nil, err
+		}
 	}
-	own := local.Options{Supervisor: supervisor, SupervisorIdle: 50 * time.Millisecond}
 	own.Images.Client.Mirrors = map[string]string{"demo.lifepod.example": host}
 	chained := own
 	chained.Network = network

@@ -16,8 +16,9 @@ import (
 )
 
 var (
-	module  = flag.String("module", ".", "the module's directory, for what is built in its .cache")
-	samples = flag.Int("n", 20, "pods that each starts and removes, after three to warm up")
+	module     = flag.String("module", ".", "the module's directory, for what is built in its .cache")
+	supervisor = flag.String("supervisor", ".cache/lifepod-supervisor", "prebuilt supervisor; empty means this program again")
+	samples    = flag.Int("n", 20, "pods that each starts and removes, after three to warm up")
 )
 
 const warmUp = 3
