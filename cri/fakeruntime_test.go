@@ -30,7 +30,6 @@ type fakeRuntime struct {
 type fakeContainer struct {
 	spec   container.Spec
 	st     container.State
-	stdin  string
 	signal []os.Signal
 	ended  chan struct{}
 }

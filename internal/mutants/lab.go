@@ -64,7 +64,7 @@ func (l lab) try(i int, m mutant) verdict {
 		return verdict{err: err}
 	}
 	bin := filepath.Join(l.dir, fmt.Sprintf("m%d.test", i))
-	build := exec.Command("go", "test", "-c", "-vet=off", "-overlay", overlay, "-o", bin, "./"+pkg)
+	build := exec.Command("go", "test", "-c", "-vet=off", "-overlay", overlay, "-o", bin, "./"+pkg) //nolint:noctx // the whole program ends with it
 	build.Dir = l.root
 	if out, err := build.CombinedOutput(); err != nil {
 		return verdict{err: fmt.Errorf("it does not compile: %s", out)}

@@ -29,7 +29,7 @@ func main() {
 }
 
 func run(only string, verbose bool) error {
-	root, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
+	root, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output() //nolint:noctx // the whole program ends with it
 	if err != nil {
 		return fmt.Errorf("find the module: %w", err)
 	}

@@ -110,7 +110,7 @@ func hit(effect, when string) error {
 	case fp.effect != effect || fp.when != when || !fp.open() || fp.left.Add(-1) != 0:
 		return nil
 	case fp.file != "" && os.Remove(fp.file) != nil:
-		return nil // another process was hit
+		return nil //nolint:nilerr // another process was hit
 	case fp.action == "error":
 		return fmt.Errorf("%s %s: %w", when, effect, ErrFailpoint)
 	}

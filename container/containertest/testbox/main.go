@@ -147,7 +147,7 @@ func child(args []string) {
 
 // as runs another testbox as another user, with the same streams.
 func as(args []string) {
-	c := exec.Command("/testbox", args[1:]...)
+	c := exec.Command("/testbox", args[1:]...) //nolint:noctx // its life is the test's
 	c.Stdin, c.Stdout, c.Stderr = os.Stdin, os.Stdout, os.Stderr
 	setUser(c, number(args, 0))
 	check(c.Run())

@@ -111,7 +111,7 @@ func (c *ctr) resume(st stored) error {
 				c.settle(nil, 0)
 			}
 		})
-		return nil
+		return nil //nolint:nilerr // its end was seen; by whom is no error
 	}
 	return c.resumeLiving()
 }
