@@ -43,8 +43,11 @@ func (b *blocks) open(n *Node) error {
 		return err
 	}
 	b.cgroup = podcgroup.Options{
-		Root: n.o.CgroupRoot, Cgroup2: b.cgroups.Unified(),
+		Root: n.o.CgroupRoot, Cgroup2: b.cgroups.Unified(), HugePageSizes: b.cgroups.HugePageSizes(),
 		MemoryCapacity: n.node.Capacity.Memory().Value(), MemoryAllocatable: n.node.Allocatable.Memory().Value(),
+	}
+	if b.cgroups.CountsSwap() {
+		b.cgroup.Swap = podcgroup.NoSwap
 	}
 	if c := n.o.CRI; c != nil {
 		b.name, b.runtime, b.images = c.Name, c.Runtime, c.Images

@@ -51,6 +51,14 @@ func TestPodOnCgroup2(t *testing.T) {
 	pod := filepath.Join(tier, "pod"+string(h.Pod().UID))
 	_, id, _ := strings.Cut(status(st, "main").ContainerID, "://")
 	main := filepath.Join(pod, id)
+	for _, file := range []string{"memory.swap.max", "hugetlb.2MB.max"} {
+		if _, err := os.Stat(filepath.Join(main, file)); err != nil {
+			continue // not with this kernel
+		}
+		if got := read(t, filepath.Join(main, file)); got != "0" {
+			t.Errorf("%s is %q, want 0", file, got)
+		}
+	}
 	for file, want := range map[string]string{
 		// 1100m are 1126 shares, linear for the pod; 100m are 102, by the
 		// runtimes' formula for the container.
