@@ -33,7 +33,7 @@ func (r *Runtime) spawn(ctx context.Context) error {
 		return err
 	}
 	defer in.Close()
-	cmd := exec.Command(program)
+	cmd := exec.Command(program) //nolint:noctx // it outlives every context
 	cmd.Args = []string{"lifepod-supervisor", r.cfg.Run}
 	cmd.Dir = "/"
 	cmd.Env = []string{boot.ConfigEnv + "=" + r.cfg.String(), boot.DetachEnv + "=1"}
