@@ -66,11 +66,10 @@ func (n *Node) follow(runner *lifecycle.Runner, d *driven) {
 		defer close(d.gone)
 		ctx := context.Background() // Close ends the runner, and so the wait
 		d.err = runner.Wait(ctx, d.pod.UID)
-		if d.err == nil && exists(filepath.Join(n.podDir(d.pod.UID), "pod.json")) {
+		if !exists(filepath.Join(n.podDir(d.pod.UID), "pod.json")) {
+			d.err = n.drop(ctx, d.pod) // though the runner was closed just then
+		} else if d.err == nil {
 			d.err = errors.New("it is no longer driven, the log says why")
-		}
-		if d.err == nil {
-			d.err = n.drop(ctx, d.pod)
 		}
 	})
 }
