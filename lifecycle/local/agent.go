@@ -30,8 +30,8 @@ func (n *Node) Agent(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		n.sawDeletions() // also those of before the watch was there
 		n.look(ctx, w, again)
-		n.sawDeletions()
 	}
 	return nil
 }
@@ -102,7 +102,8 @@ func (n *Node) adopt(ctx context.Context, uid types.UID) (*Handle, error) {
 	if err := n.loadObjects(ctx, uid); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
-	d := &driven{pod: rec.Pod, lock: lock}
+	d := newDriven(time.Time{})
+	d.pod, d.lock = rec.Pod, lock
 	n.mu.Lock()
 	n.pods[uid] = d
 	n.mu.Unlock()

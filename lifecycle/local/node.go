@@ -130,11 +130,21 @@ type driven struct {
 	events   feed[corev1.Event]
 	timeline timeline
 
-	gone chan struct{} // closed when nothing is left of it, or err says why not
-	err  error
+	begun chan struct{} // closed when the runner has it, or never will
+	begin func()        // closes begun
+	ran   bool          // when begun: the runner has it
+	gone  chan struct{} // closed when nothing is left of it, or err says why not
+	err   error
+}
+
+func newDriven(began time.Time) *driven {
+	d := &driven{began: began, begun: make(chan struct{}), gone: make(chan struct{})}
+	d.begin = sync.OnceFunc(func() { close(d.begun) })
+	return d
 }
 
 func (d *driven) release() {
+	d.begin()
 	d.statuses.close()
 	d.events.close()
 	if d.lock != nil {

@@ -31,7 +31,7 @@ func (n *Node) Run(ctx context.Context, pod *corev1.Pod) (*Handle, error) {
 		return nil, err
 	}
 	began := time.Now()
-	d := &driven{began: began}
+	d := newDriven(began)
 	result, err := n.path().Create(ctx, pod)
 	if err != nil {
 		return nil, err
@@ -61,7 +61,8 @@ func (n *Node) Run(ctx context.Context, pod *corev1.Pod) (*Handle, error) {
 
 // follow waits for the end of a pod that is driven now, whoever else does.
 func (n *Node) follow(runner *lifecycle.Runner, d *driven) {
-	d.gone = make(chan struct{})
+	d.ran = true
+	d.begin()
 	n.wg.Go(func() {
 		defer close(d.gone)
 		ctx := context.Background() // Close ends the runner, and so the wait

@@ -21,7 +21,7 @@ func (n *Node) Stop(ctx context.Context, name string, grace *time.Duration) erro
 	if err != nil {
 		return err
 	}
-	if h := n.handle(rec.Pod.UID); h != nil {
+	if h := n.handle(ctx, rec.Pod.UID); h != nil {
 		return h.StopWithin(ctx, grace)
 	}
 	d := lifecycle.Shorter(rec.Deletion, lifecycle.NewDeletion(rec.Pod, time.Now(), grace))
@@ -72,10 +72,20 @@ func (n *Node) seeOff(ctx context.Context, p *corev1.Pod) error {
 	return ctx.Err()
 }
 
-// handle is the pod's, if this process drives it.
-func (n *Node) handle(uid types.UID) *Handle {
-	if d := n.driven(uid); d != nil {
-		return &Handle{n, d}
+// handle is the pod's, if this process drives it. One that begins to is waited
+// for: its runner would not hear of a request yet.
+func (n *Node) handle(ctx context.Context, uid types.UID) *Handle {
+	d := n.driven(uid)
+	if d == nil {
+		return nil
 	}
-	return nil
+	select {
+	case <-d.begun:
+	case <-ctx.Done():
+		return nil
+	}
+	if !d.ran {
+		return nil
+	}
+	return &Handle{n, d}
 }
