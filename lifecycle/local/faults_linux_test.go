@@ -57,6 +57,20 @@ func stop(t *testing.T, h *local.Handle) corev1.PodStatus {
 	return last
 }
 
+// awaitLog waits until a container has said something.
+func awaitLog(t *testing.T, n *local.Node, name, container, text string) {
+	t.Helper()
+	var log strings.Builder
+	for ctx := soon(t); ctx.Err() == nil; time.Sleep(10 * time.Millisecond) {
+		log.Reset()
+		err := n.Logs(ctx, name, local.LogOptions{Container: container}, &log, &log)
+		if err == nil && strings.Contains(log.String(), text) {
+			return
+		}
+	}
+	t.Fatalf("the log of %s does not say %q: %q", container, text, log.String())
+}
+
 const programs = `
 apiVersion: v1
 kind: ConfigMap
@@ -280,7 +294,7 @@ spec:
 	const container = `
   - name: main
     image: demo.lifepod.example/demo:v1
-    args: [work, /beat]
+    args: [serve, ':8080', /]
 `
 	t.Run("pull", func(t *testing.T) {
 		o, registry := optionsWith(t)
@@ -296,7 +310,7 @@ spec:
 		defer n.Close()
 		h := runManifest(t, n, spec+"  containers:"+container+
 			"    lifecycle: {postStart: {exec: {command: [/demo, work, /hook]}}}\n")
-		awaitEvent(t, h, "Started", "")
+		awaitLog(t, n, "busy", "main", "serving")
 		last := stop(t, h)
 		if e := last.ContainerStatuses[0].State.Terminated; e == nil || e.ExitCode != 0 {
 			t.Errorf("it ended as %+v, want by its stop signal", last.ContainerStatuses[0].State)
@@ -306,7 +320,7 @@ spec:
 		n := open(t, options(t))
 		defer n.Close()
 		h := runManifest(t, n, spec+"  initContainers:"+strings.ReplaceAll(container, "main", "first")+"  containers:"+container)
-		awaitEvent(t, h, "Started", "")
+		awaitLog(t, n, "busy", "first", "serving")
 		last := stop(t, h)
 		if e := last.InitContainerStatuses[0].State.Terminated; e == nil || e.ExitCode != 0 {
 			t.Errorf("it ended as %+v, want by its stop signal", last.InitContainerStatuses[0].State)

@@ -274,7 +274,7 @@ func TestFollowEndsWithTheContainer(t *testing.T) {
 	n := open(t, options(t))
 	defer n.Close()
 	h := runManifest(t, n, one("Never", "[serve, ':8080', /]"))
-	until(t, h, running)
+	awaitLog(t, n, "one", "main", "serving") // else it may not heed the signal yet
 	var out strings.Builder
 	var wg sync.WaitGroup
 	wg.Go(func() {
