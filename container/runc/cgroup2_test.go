@@ -115,3 +115,11 @@ func TestCgroup2OOMGroup(t *testing.T) {
 		t.Errorf("in the end: %+v", st)
 	}
 }
+
+// hierarchies is a pattern of where cgroups may lie.
+func hierarchies() string {
+	if _, err := os.Stat("/sys/fs/cgroup/cgroup.controllers"); err == nil {
+		return "/sys/fs/cgroup"
+	}
+	return "/sys/fs/cgroup/*"
+}

@@ -134,7 +134,7 @@ func TestRefused(t *testing.T) {
 		if left, _ := filepath.Glob(p.opts.Run + "/*/a"); left != nil {
 			t.Errorf("%s: left %v", want, left)
 		}
-		if left, _ := filepath.Glob("/sys/fs/cgroup/*/lifepod-" + runc.RootID(p.dir) + "/a"); left != nil {
+		if left, _ := filepath.Glob(hierarchies() + "/lifepod-" + runc.RootID(p.dir) + "/a"); left != nil {
 			t.Errorf("%s: left %v", want, left)
 		}
 	}
