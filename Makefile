@@ -36,6 +36,10 @@ test-peer: ## the tests against other programs
 test-vm: ## the tests on cgroup v2, in a VM
 	@SETUP=$(SETUP) hack/test vm
 
+.PHONY: crashpoints
+crashpoints: ## kill agent and supervisor at every failpoint of a pod's start and stop (root)
+	@LIFEPOD_CRASH_POINTS=all go test -timeout 60m -count=1 -run '^TestCrashPoints$$' -v ./lifecycle/local ./container/runc
+
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (10s)
 	@hack/fuzz
