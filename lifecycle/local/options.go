@@ -1,8 +1,6 @@
 package local
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"net/netip"
 	"os"
@@ -14,6 +12,7 @@ import (
 
 	"github.com/lifepod/lifepod/admission"
 	"github.com/lifepod/lifepod/container"
+	"github.com/lifepod/lifepod/container/runc"
 	"github.com/lifepod/lifepod/image"
 	"github.com/lifepod/lifepod/lifecycle"
 	"github.com/lifepod/lifepod/netns"
@@ -79,10 +78,9 @@ type CRI struct {
 }
 
 // RootID is the 8 characters that tell the cgroups, links and tables of one root
-// (an absolute path without symbolic links) from another's.
+// (an absolute path) from another's.
 func RootID(root string) string {
-	sum := sha256.Sum256([]byte(root))
-	return hex.EncodeToString(sum[:4])
+	return runc.RootID(root)
 }
 
 // complete makes the root, and fills in what was left out.

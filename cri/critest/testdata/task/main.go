@@ -1,4 +1,4 @@
-// Task is the program of the suite's containers: see package critest.
+// Command task is the program of the suite's containers: see package critest.
 package main
 
 import (
