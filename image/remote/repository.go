@@ -112,7 +112,20 @@ func contentType(resp *http.Response) string {
 // requests as it takes. Its size is verified, its digest is not. An error of w
 // is returned as it is.
 func (r *Repository) Blob(ctx context.Context, d ocispec.Descriptor, w io.Writer) error {
-	var off int64
+	return r.BlobFrom(ctx, d, 0, w)
+}
+
+// BlobFrom is Blob for a caller who holds the first from bytes already: w gets
+// what follows them. From a registry that knows no ranges all is fetched, and
+// the beginning dropped. The caller verifies the digest of the whole.
+func (r *Repository) BlobFrom(ctx context.Context, d ocispec.Descriptor, from int64, w io.Writer) error {
+	if from < 0 || from > d.Size {
+		return fmt.Errorf("blob %s has %d bytes, none from %d: %w", d.Digest, d.Size, from, ErrInvalid)
+	}
+	if from == d.Size && from > 0 {
+		return nil
+	}
+	off := from
 	buf := make([]byte, 128<<10)
 	return r.retry(ctx, func() (bool, error) {
 		before := off
