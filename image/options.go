@@ -38,10 +38,9 @@ type PullOptions struct {
 	// Progress, if set, is called with what happened, one call at a time. It
 	// must not block for long: the pull waits for it.
 	Progress func(Progress)
-	// Verify, if set, is called when the manifest is known and before any layer
-	// is fetched. An error ends the pull; its reason is
-	// SignatureValidationFailed unless it brings its own.
-	Verify func(Manifest) error
+	// Verify, if set, is asked when the manifest is known and before any layer
+	// is fetched.
+	Verify Verifier
 }
 
 // Phase is what a pull does with a layer.
@@ -64,14 +63,4 @@ type Progress struct {
 	// Bytes of Total compressed bytes are here.
 	Bytes, Total int64
 	At           time.Time
-}
-
-// Manifest is what a Verify function judges.
-type Manifest struct {
-	// Name is the normalised reference; Digest is what the registry resolved it
-	// to, an index or a manifest; Manifest is the manifest chosen for the platform.
-	Name             string
-	Digest, Manifest string
-	// Raw is the manifest's bytes.
-	Raw []byte
 }

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,7 +19,9 @@ type pull struct {
 	s    *Store
 	ref  policy.Reference
 	opts PullOptions
-	repo *remote.Repository
+	repo repository
+	// as, if set, are the names to give the image, instead of ref.
+	as   []policy.Reference
 	host ocispec.Platform
 	// docs are the index and the manifest, top first.
 	docs     []blob
@@ -67,13 +70,19 @@ func (p *pull) run(ctx context.Context) (digest.Digest, error) {
 	if id, ok, err := p.present(ctx); ok || err != nil {
 		return id, err
 	}
-	if err := p.resolve(ctx); err != nil {
+	return p.load(ctx, ocispec.Descriptor{})
+}
+
+// load brings the image that d names, or, if d names none, what the reference
+// does, whatever the store holds.
+func (p *pull) load(ctx context.Context, d ocispec.Descriptor) (digest.Digest, error) {
+	if err := p.resolve(ctx, cmp.Or(d.Digest.String(), p.id())); err != nil {
 		return "", err
 	}
 	if err := p.fetchConfig(ctx); err != nil {
 		return "", err
 	}
-	if err := p.verify(); err != nil {
+	if err := p.verify(ctx); err != nil {
 		return "", err
 	}
 	sess, err := p.s.startSession()
@@ -142,8 +151,8 @@ func (p *pull) mayGet(err error) error {
 const maxNesting = 3
 
 // resolve fetches the manifest for the platform, through indexes.
-func (p *pull) resolve(ctx context.Context) error {
-	d, b, err := p.repo.Manifest(ctx, p.id())
+func (p *pull) resolve(ctx context.Context, id string) error {
+	d, b, err := p.repo.Manifest(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -186,20 +195,6 @@ func (p *pull) fetchConfig(ctx context.Context) error {
 	}
 	p.chain = chainIDs(p.image.RootFS.DiffIDs)
 	return runsOn(p.host, p.image)
-}
-
-// verify asks the caller's Verify.
-func (p *pull) verify() error {
-	if p.opts.Verify == nil {
-		return nil
-	}
-	top, last := p.docs[0], p.docs[len(p.docs)-1]
-	err := p.opts.Verify(Manifest{Name: p.ref.String(), Digest: top.digest.String(), Manifest: last.digest.String(), Raw: last.bytes})
-	var has interface{ Reason() string }
-	if err == nil || errors.As(err, &has) {
-		return err
-	}
-	return &Error{Op: "verify", Name: p.ref.String(), Err: err, reason: ReasonSignature}
 }
 
 // blobs are the digests of all that belongs to the image.
@@ -265,8 +260,14 @@ func (p *pull) size() int64 {
 
 // refs writes the names under which the image was pulled. A tag that came with
 // a digest is not written: the registry was not asked what it names.
-func (p *pull) refs(tx *bolt.Tx, r refRecord) error {
-	err := put(tx, bucketRefs, p.ref.Digested(r.Digest.String()), r)
+func (p *pull) refs(tx *bolt.Tx, r refRecord) (err error) {
+	for _, ref := range p.as {
+		err = errors.Join(err, put(tx, bucketRefs, ref.String(), r))
+	}
+	if p.as != nil {
+		return err
+	}
+	err = put(tx, bucketRefs, p.ref.Digested(r.Digest.String()), r)
 	if p.ref.Digest == "" {
 		err = errors.Join(err, put(tx, bucketRefs, p.ref.Tagged(), r))
 	}

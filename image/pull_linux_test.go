@@ -522,12 +522,12 @@ func TestVerify(t *testing.T) {
 	if _, err := reg.Add("a:1", imagetest.Random(1, 1, 10)); err != nil {
 		t.Fatal(err)
 	}
-	_, err := s.Pull(t.Context(), host+"/a:1", image.PullOptions{Verify: func(m image.Manifest) error {
+	_, err := s.Pull(t.Context(), host+"/a:1", image.PullOptions{Verify: image.VerifierFunc(func(_ context.Context, m image.Manifest) error {
 		if digest.FromBytes(m.Raw).String() != m.Manifest {
 			t.Errorf("%s is not the digest of what came", m.Manifest)
 		}
 		return errors.New("no signature")
-	}})
+	})})
 	if reason(err) != image.ReasonSignature || !strings.Contains(err.Error(), "no signature") {
 		t.Errorf("%v, reason %q", err, reason(err))
 	}
