@@ -17,11 +17,15 @@ import (
 // Export is one image of a store, to be read as it came: a [Source]. It is safe
 // for concurrent use.
 type Export struct {
-	s *Store
+	// Name is the normalised name that it was found by, "" if that was an ID.
+	Name string
 	// Top is what the name means, an index or a manifest; Manifest is the
 	// manifest of the image that the store holds of it.
 	Top, Manifest ocispec.Descriptor
-	release       func()
+	// Blobs are all that it consists of: digests and sizes.
+	Blobs   []ocispec.Descriptor
+	s       *Store
+	release func()
 }
 
 // Export opens an image for reading. Its content stays in the store until Close,
@@ -39,17 +43,24 @@ func (s *Store) export(name string) (*Export, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, m, err := s.recorded(name)
+	key, r, m, err := s.recorded(name)
 	if err != nil {
 		return nil, err
 	}
-	release, err := s.lease(sess, lease{Blobs: m.Blobs})
-	if err != nil {
+	e := &Export{Name: key, s: s}
+	if e.release, err = s.lease(sess, lease{Blobs: m.Blobs}); err != nil {
 		return nil, err
 	}
-	e := &Export{s: s, release: release}
 	if e.Top, err = s.document(r.Digest); err == nil {
 		e.Manifest, err = s.document(r.Manifest)
+	}
+	for _, d := range m.Blobs {
+		fi, serr := os.Lstat(s.blobPath(d))
+		if serr != nil {
+			err = errors.Join(err, fmt.Errorf("blob %s is not in the store, maybe because its content came packed otherwise with another image: remove both and pull this one: %w", d, ErrNotFound))
+			continue
+		}
+		e.Blobs = append(e.Blobs, ocispec.Descriptor{Digest: d, Size: fi.Size()})
 	}
 	if err != nil {
 		return nil, errors.Join(err, e.Close())
@@ -57,33 +68,34 @@ func (s *Store) export(name string) (*Export, error) {
 	return e, nil
 }
 
-// recorded returns what a name means. An ID means the first manifest with it.
-func (s *Store) recorded(name string) (r refRecord, m manifestRecord, err error) {
+// recorded returns what a name means, and its key. An ID means the first
+// manifest with it, and has no key.
+func (s *Store) recorded(name string) (key string, r refRecord, m manifestRecord, err error) {
 	err = s.view(func(tx *bolt.Tx) error {
+		ref, perr := policy.Parse(name)
+		if perr == nil {
+			key = ref.Tagged()
+			if ref.Digest != "" {
+				key = ref.Digested(ref.Digest)
+			}
+			var ok bool
+			if r, ok, err = get[refRecord](tx, bucketRefs, key); err != nil {
+				return err
+			} else if ok {
+				m, _, err = get[manifestRecord](tx, bucketManifests, r.Manifest.String())
+				return err
+			}
+		}
 		id, err := find(tx, name)
 		if err != nil {
 			return err
 		}
-		d, _, err := manifestOf(tx, id)
-		if err != nil {
-			return err
-		}
-		r = refRecord{d, d}
-		if ref, perr := policy.Parse(name); perr == nil {
-			key := ref.Tagged()
-			if ref.Digest != "" {
-				key = ref.Digested(ref.Digest)
-			}
-			if named, ok, err := get[refRecord](tx, bucketRefs, key); err != nil {
-				return err
-			} else if ok {
-				r = named
-			}
-		}
-		m, _, err = get[manifestRecord](tx, bucketManifests, r.Manifest.String())
+		key = ""
+		r.Manifest, m, err = manifestOf(tx, id)
+		r.Digest = r.Manifest
 		return err
 	})
-	return r, m, err
+	return key, r, m, err
 }
 
 // document describes a manifest or an index that the store holds.
@@ -103,8 +115,7 @@ func (s *Store) document(d digest.Digest) (ocispec.Descriptor, error) {
 	return ocispec.Descriptor{MediaType: cmp.Or(doc.MediaType, implied), Digest: d, Size: int64(len(b))}, nil
 }
 
-// Blob implements [Source], and verifies what it reads. The packed form of a
-// layer may be missing, where another image brought the same layer.
+// Blob implements [Source], and verifies what it reads.
 func (e *Export) Blob(_ context.Context, d ocispec.Descriptor, w io.Writer) error {
 	f, err := os.Open(e.s.blobPath(d.Digest))
 	if errors.Is(err, os.ErrNotExist) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/lifepod/lifepod/image/policy"
@@ -227,6 +228,11 @@ func (p *pull) commit() error {
 	}
 	m := manifestRecord{Config: p.config.digest, Blobs: p.blobs(), Layers: p.chain, Size: p.size()}
 	last := p.docs[len(p.docs)-1].digest
+	l, err := p.s.lockStore(false)
+	if err != nil {
+		return err
+	}
+	defer l.unlock()
 	return p.s.update(func(tx *bolt.Tx) error {
 		img, ok, err := get[imageRecord](tx, bucketImages, m.Config.String())
 		if err != nil {
@@ -234,6 +240,15 @@ func (p *pull) commit() error {
 		}
 		if !ok {
 			img.Since = time.Now()
+		}
+		old, _, err := get[manifestRecord](tx, bucketManifests, last.String())
+		if err != nil {
+			return err
+		}
+		for _, b := range old.Blobs { // another name may mean another index of it
+			if !slices.Contains(m.Blobs, b) && exists(p.s.blobPath(b)) {
+				m.Blobs = append(m.Blobs, b)
+			}
 		}
 		for _, b := range m.Blobs {
 			err = errors.Join(err, put(tx, bucketSynced, syncedBlob+b.String(), true))

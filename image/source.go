@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/lifepod/lifepod/image/policy"
 	"github.com/lifepod/lifepod/image/remote"
@@ -17,9 +18,8 @@ import (
 // disk, another store.
 type Source interface {
 	// Blob writes the blob that d names to w, from its first byte to its last.
-	// Whoever asks verifies it. The error is ErrNotFound if the source does not
-	// hold the blob; an error of w is returned as it is. It is called from
-	// several goroutines at once.
+	// Whoever asks verifies it. An error of w is returned as it is. It is called
+	// from several goroutines at once. A size below 0 is not known.
 	Blob(ctx context.Context, d ocispec.Descriptor, w io.Writer) error
 }
 
@@ -142,4 +142,21 @@ func (l *limited) Write(p []byte) (int, error) {
 		return 0, fmt.Errorf("a manifest or config of more than %d MiB: %w", maxDocument>>20, errManifest)
 	}
 	return l.w.Write(p)
+}
+
+// Spool returns an empty file on the store's filesystem that has no name: what
+// it holds is gone when it is closed, or its process ends.
+func (s *Store) Spool() (*os.File, error) {
+	sess, err := s.startSession()
+	if err != nil {
+		return nil, fail("spool", s.root, err)
+	}
+	f, err := os.CreateTemp(sess.blobs, "spool-")
+	if err != nil {
+		return nil, fail("spool", s.root, err)
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		return nil, fail("spool", s.root, errors.Join(err, f.Close()))
+	}
+	return f, nil
 }
