@@ -59,6 +59,24 @@ func Status(code int) Fault {
 	}
 }
 
+// Later answers every request with an error that says when to come again: a
+// number of seconds, or a date.
+func Later(code int, retryAfter string) Fault {
+	return func(http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", retryAfter)
+			Deny(w, code, "TOOMANYREQUESTS", "come again later")
+		})
+	}
+}
+
+// Drop breaks the connection without an answer.
+func Drop() Fault {
+	return func(http.Handler) http.Handler {
+		return http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	}
+}
+
 // Corrupt changes one byte in the middle of the content, and not its length.
 func Corrupt() Fault {
 	return body(func(b []byte) []byte {
@@ -193,5 +211,39 @@ func Redirect(host string) Fault {
 		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 			http.Redirect(w, req, fmt.Sprintf("http://%s%s?signature=secret", host, req.URL.Path), http.StatusTemporaryRedirect)
 		})
+	}
+}
+
+// ChangingTag answers requests for manifests with other ones in turn, tags or
+// digests of the same repository; the last stays.
+func ChangingTag(to ...string) Fault {
+	var seen atomic.Int64
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if i := strings.Index(req.URL.Path, "/manifests/"); i >= 0 && len(to) > 0 {
+				n := min(int(seen.Add(1)), len(to)) - 1
+				req.URL.Path = req.URL.Path[:i] + "/manifests/" + to[n]
+			}
+			next.ServeHTTP(w, req)
+		})
+	}
+}
+
+// NoLength answers without saying how long the content is.
+func NoLength() Fault {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			next.ServeHTTP(&endless{ResponseWriter: w}, req)
+		})
+	}
+}
+
+type endless struct{ http.ResponseWriter }
+
+func (e *endless) WriteHeader(code int) {
+	e.Header().Del("Content-Length")
+	e.ResponseWriter.WriteHeader(code)
+	if f, ok := e.ResponseWriter.(http.Flusher); ok {
+		f.Flush()
 	}
 }

@@ -2,8 +2,11 @@ package imagetest
 
 import (
 	"bytes"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"slices"
@@ -101,16 +104,36 @@ func (r *Registry) Requests() []string {
 
 // Start serves the registry on a free port of the loopback address, which it
 // returns as the host part of image names. stop ends it.
-func (r *Registry) Start() (host string, stop func(), err error) {
+func (r *Registry) Start() (host string, stop func(), err error) { return r.start(nil) }
+
+// StartTLS is Start over TLS. With clients, only a client that shows a
+// certificate of the authority is let in.
+func (r *Registry) StartTLS(a *Authority, clients bool) (host string, stop func(), err error) {
+	cert, err := a.Server("127.0.0.1", "localhost")
+	if err != nil {
+		return "", nil, err
+	}
+	c := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+	if clients {
+		c.ClientCAs, c.ClientAuth = a.pool(), tls.RequireAndVerifyClientCert
+	}
+	return r.start(c)
+}
+
+func (r *Registry) start(c *tls.Config) (host string, stop func(), err error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // nothing to cancel
 	if err != nil {
 		return "", nil, fmt.Errorf("start registry: %w", err)
 	}
-	srv := &http.Server{Handler: r, ReadHeaderTimeout: time.Minute}
+	srv := &http.Server{Handler: r, ReadHeaderTimeout: time.Minute, TLSConfig: c, ErrorLog: log.New(io.Discard, "", 0)}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = srv.Serve(l)
+		if c == nil {
+			_ = srv.Serve(l)
+		} else {
+			_ = srv.ServeTLS(l, "", "")
+		}
 	}()
 	return l.Addr().String(), func() { _ = srv.Close(); <-done }, nil
 }

@@ -1,15 +1,19 @@
 // Package remote reads manifests and blobs from a registry (OCI distribution,
-// Docker registry v2): anonymous, basic and token authentication, retries, and
-// an end to waiting.
+// Docker registry v2): anonymous, basic and token authentication, mirrors,
+// retries, ranges, and an end to waiting.
 //
 // It verifies sizes; the digests of blobs are the caller's to verify, who reads
-// every byte anyway. Credentials go to the registry and to the token server
-// that it names, never along a redirect to another host, and stand in no error.
+// every byte anyway. A registry is reached where [Options] and package hosts
+// say, else under its own name; credentials are shown to these hosts, once they
+// ask, and to the token server that they name. They never go along a redirect to
+// another host, and stand in no error.
 package remote
 
 import (
 	"net/http"
 	"time"
+
+	"github.com/lifepod/lifepod/image/remote/hosts"
 )
 
 // Auth is what to prove oneself with. The zero value is anonymous. A registry
@@ -20,6 +24,22 @@ type Auth struct {
 	IdentityToken, RegistryToken string
 }
 
+// String says who, and keeps the secrets: formatting an Auth prints none.
+func (a Auth) String() string {
+	switch {
+	case a.RegistryToken != "":
+		return "a registry token"
+	case a.IdentityToken != "":
+		return "an identity token"
+	case a.Username != "":
+		return "user " + a.Username
+	}
+	return "anonymous"
+}
+
+// GoString is String.
+func (a Auth) GoString() string { return a.String() }
+
 // secrets lists what no text may hold.
 func (a Auth) secrets() []string { return []string{a.Password, a.IdentityToken, a.RegistryToken} }
 
@@ -27,10 +47,17 @@ func (a Auth) secrets() []string { return []string{a.Password, a.IdentityToken, 
 type Options struct {
 	// Transport carries the requests. Nil means a clone of
 	// http.DefaultTransport, which honours HTTPS_PROXY and the system's CAs.
+	// Hosts with certificates of their own need an *http.Transport.
 	Transport http.RoundTripper
-	// Mirrors says where a registry is really reached, by the domain that image
-	// names have: {"registry.example": "127.0.0.1:5000"}.
+	// Hosts says where registries are reached: hosts.Dir("/etc/containerd/certs.d").
+	// Nil means at their own names.
+	Hosts hosts.Func
+	// Mirrors says it in short for single registries, by the domain that image
+	// names have: {"registry.example": "127.0.0.1:5000"}. It wins over Hosts.
 	Mirrors map[string]string
+	// ForeignLayers allows layers that lie where their URLs say instead of at the
+	// registry. No credentials go there.
+	ForeignLayers bool
 	// Stall is how long a request may go on without a byte. Zero means 5 min.
 	Stall time.Duration
 	// Retries bounds how often a request is tried again after a broken
@@ -50,7 +77,6 @@ func (o Options) defaults() Options {
 	if o.Transport == nil {
 		t := http.DefaultTransport.(*http.Transport).Clone()
 		t.MaxIdleConnsPerHost = 8
-		t.DisableCompression = true // blobs are stored as they come
 		o.Transport = t
 	}
 	if o.Stall == 0 {

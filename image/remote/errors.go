@@ -1,19 +1,20 @@
 package remote
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 	"unicode"
-
-	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
 
 // Errors found with errors.Is.
@@ -34,6 +35,8 @@ type Error struct {
 	Status int
 	text   string
 	err    error
+	// after is how long the registry asks to wait.
+	after time.Duration
 }
 
 func (e *Error) Error() string { return e.text }
@@ -91,8 +94,8 @@ func network(err error) bool {
 	return true
 }
 
-// wrap makes an *Error of whatever the transport returned.
-func (r *Repository) wrap(what string, err error) error {
+// wrap makes an *Error of whatever went wrong on the way.
+func (p *place) wrap(what string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -101,37 +104,80 @@ func (r *Repository) wrap(what string, err error) error {
 		return err
 	}
 	e := &Error{err: err}
-	var terr *transport.Error
-	if errors.As(err, &terr) {
-		e.Status, e.err = terr.StatusCode, nil
-		terr.Request = nil // its URL may be signed
-	}
 	var uerr *url.Error
-	for errors.As(err, &uerr) { // its URL may be signed, too
+	for errors.As(err, &uerr) { // its URL may be signed
 		err = uerr.Err
 		uerr = nil
 	}
-	e.text = fmt.Sprintf("%s: %s", what, r.redact(err.Error()))
-	if e.Status != 0 {
-		e.text = fmt.Sprintf("%s: %d %s: %s", what, e.Status, http.StatusText(e.Status), r.redact(terr.Error()))
+	e.text = fmt.Sprintf("%s: %s", what, p.redact(err.Error()))
+	return e
+}
+
+// refused makes an *Error of an answer that is none of those wanted.
+func (p *place) refused(what string, resp *http.Response) error {
+	e := &Error{Status: resp.StatusCode, after: after(resp.Header.Get("Retry-After"), time.Now())}
+	e.text = fmt.Sprintf("%s: %d %s", what, e.Status, http.StatusText(e.Status))
+	if s := said(resp); s != "" {
+		e.text += ": " + p.redact(s)
 	}
 	return e
+}
+
+// said is the explanation in an answer: the errors that registries write, those
+// of token servers, or a line of text.
+func said(resp *http.Response) string {
+	b, err := io.ReadAll(io.LimitReader(resp.Body, 8<<10))
+	if err != nil {
+		return ""
+	}
+	var doc struct {
+		Errors []struct{ Code, Message string }
+		// of a token server
+		Details string
+		Error   string `json:"error_description"`
+	}
+	if json.Unmarshal(b, &doc) != nil {
+		if len(b) > 256 || bytes.ContainsRune(b, '<') {
+			return ""
+		}
+		return strings.TrimSpace(string(b))
+	}
+	all := []string{}
+	for _, e := range doc.Errors[:min(len(doc.Errors), 4)] {
+		all = append(all, strings.Trim(e.Code+": "+e.Message, ": "))
+	}
+	for _, s := range []string{doc.Details, doc.Error} {
+		if s != "" {
+			all = append(all, s)
+		}
+	}
+	return strings.Join(all, "; ")
+}
+
+// mention adds what went wrong at the mirrors to the registry's own error.
+func mention(err error, mirrors []error) error {
+	var e *Error
+	if len(mirrors) == 0 || !errors.As(err, &e) {
+		return err
+	}
+	all := *e
+	for _, m := range mirrors {
+		all.text += "; before, at a mirror: " + m.Error()
+	}
+	return &all
 }
 
 const maxText = 1 << 10
 
 // redact takes the secrets out of a text that a registry may have written, and
 // whatever could disturb a terminal.
-func (r *Repository) redact(s string) string {
-	for _, secret := range r.auth.secrets() {
-		if secret != "" {
-			s = strings.ReplaceAll(s, secret, "REDACTED")
-			s = strings.ReplaceAll(s, url.QueryEscape(secret), "REDACTED")
+func (p *place) redact(s string) string {
+	for _, secret := range p.secrets() {
+		for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret)} {
+			if form != "" {
+				s = strings.ReplaceAll(s, form, "REDACTED")
+			}
 		}
-	}
-	if r.auth.Username != "" {
-		basic := base64.StdEncoding.EncodeToString([]byte(r.auth.Username + ":" + r.auth.Password))
-		s = strings.ReplaceAll(s, basic, "REDACTED")
 	}
 	s = strings.Map(func(c rune) rune {
 		if !unicode.IsPrint(c) {
@@ -140,7 +186,24 @@ func (r *Repository) redact(s string) string {
 		return c
 	}, s)
 	if len(s) > maxText {
-		s = s[:maxText] + "…"
+		s = strings.ToValidUTF8(s[:maxText], "") + "…"
 	}
 	return s
 }
+
+// secrets lists what the host was told, or may have been.
+func (p *place) secrets() []string {
+	all := p.auth.secrets()
+	if p.auth.Username != "" {
+		all = append(all, strings.TrimPrefix(p.auth.basic(), "Basic "))
+	}
+	for name, values := range p.endpoint.host.Header {
+		if name != "User-Agent" {
+			all = append(all, values...)
+		}
+	}
+	return append(all, p.authz.tokens()...)
+}
+
+// outputError is one of the writer that a blob goes to.
+type outputError struct{ error }

@@ -2,9 +2,7 @@ package remote
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
-	"net/http"
 	"time"
 )
 
@@ -43,19 +41,4 @@ func (w *watchdog) cause(err error) error {
 		return context.Cause(w.ctx)
 	}
 	return err
-}
-
-// insecure is rt without the check of certificates, if it is of the standard
-// library's kind.
-func insecure(rt http.RoundTripper) http.RoundTripper {
-	t, ok := rt.(*http.Transport)
-	if !ok {
-		return rt
-	}
-	t = t.Clone()
-	if t.TLSClientConfig == nil {
-		t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-	}
-	t.TLSClientConfig.InsecureSkipVerify = true
-	return t
 }
