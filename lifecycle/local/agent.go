@@ -102,7 +102,7 @@ func (n *Node) adopt(ctx context.Context, uid types.UID) (*Handle, error) {
 	if err := n.loadObjects(ctx, uid); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
-	d := newDriven(time.Time{})
+	d := newDriven()
 	d.pod, d.lock = rec.Pod, lock
 	n.mu.Lock()
 	n.pods[uid] = d

@@ -89,10 +89,21 @@ func (f *feed[T]) all(ctx context.Context, fromNewest bool) iter.Seq2[T, error] 
 			select {
 			case <-news:
 			case <-ctx.Done():
-				var zero T
-				yield(zero, ctx.Err())
+				f.rest(next, ctx.Err(), yield)
 				return
 			}
 		}
 	}
+}
+
+// rest yields what is there from number i on, and then err.
+func (f *feed[T]) rest(i int, err error, yield func(T, error) bool) {
+	items, _, _ := f.from(i)
+	for _, v := range items {
+		if !yield(v, nil) {
+			return
+		}
+	}
+	var zero T
+	yield(zero, err)
 }

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -123,12 +122,11 @@ type driven struct {
 	pod      *corev1.Pod
 	lock     *os.File
 	keeping  sync.Mutex // held while the pod's objects are written
-	began    time.Time  // of Run; zero for a pod that was adopted
-	allRan   time.Time
-	ready    bool
 	statuses feed[corev1.PodStatus]
 	events   feed[corev1.Event]
 	timeline timeline
+	toReady  *Span            // the way to Ready; nil for a pod that was adopted
+	probing  map[string]*Span // by container
 
 	begun chan struct{} // closed when the runner has it, or never will
 	begin func()        // closes begun
@@ -137,8 +135,8 @@ type driven struct {
 	err   error
 }
 
-func newDriven(began time.Time) *driven {
-	d := &driven{began: began, begun: make(chan struct{}), gone: make(chan struct{})}
+func newDriven() *driven {
+	d := &driven{probing: map[string]*Span{}, begun: make(chan struct{}), gone: make(chan struct{})}
 	d.begin = sync.OnceFunc(func() { close(d.begun) })
 	return d
 }

@@ -31,7 +31,8 @@ func (n *Node) Run(ctx context.Context, pod *corev1.Pod) (*Handle, error) {
 		return nil, err
 	}
 	began := time.Now()
-	d := newDriven(began)
+	d := newDriven()
+	d.toReady = d.timeline.begin(Span{Name: PhaseReady, Start: began})
 	result, err := n.path().Create(ctx, pod)
 	if err != nil {
 		return nil, err
@@ -137,7 +138,8 @@ func (h *Handle) Events(ctx context.Context) iter.Seq2[corev1.Event, error] {
 	return h.d.events.all(ctx, false)
 }
 
-// Timeline is the phases of the pod's start so far, by the time they ended.
+// Timeline is what the pod's start has consisted of so far, in the order in
+// which it began; [Phases] makes the phases of a start of it.
 func (h *Handle) Timeline() []Span { return h.d.timeline.all() }
 
 // Stop ends the pod gracefully, with its own grace period, and returns when

@@ -27,8 +27,8 @@ func (n *Node) onStatus(p *corev1.Pod, s corev1.PodStatus) {
 		n.o.Log.V(1).Info("store pod status", "pod", p.Name, "error", err.Error())
 	}
 	if d := n.driven(p.UID); d != nil {
+		d.sawStatus(s) // first, so that who reads the status finds its timeline
 		d.statuses.add(s)
-		d.sawStatus(s)
 	}
 }
 
