@@ -27,7 +27,13 @@ func list(ctx context.Context, a *app, _ []string) error {
 		return err
 	}
 	if a.output == "json" {
-		return json.NewEncoder(os.Stdout).Encode(pods)
+		enc := json.NewEncoder(os.Stdout)
+		for _, p := range pods {
+			if err := enc.Encode(p); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "NAMESPACE\tNAME\tPHASE\tREADY\tRESTARTS\tIP\tDRIVEN\tRUNNING")
@@ -82,9 +88,6 @@ func execFlags(fs *flag.FlagSet, a *app) {
 }
 
 func execute(ctx context.Context, a *app, args []string) error {
-	if len(args) > 1 && args[1] == "--" {
-		args = append(args[:1], args[2:]...)
-	}
 	if len(args) < 2 {
 		return errors.New("name a pod and a command: podrun exec POD -- COMMAND")
 	}
@@ -142,7 +145,7 @@ func describe(ctx context.Context, a *app, args []string) error {
 }
 
 func stopFlags(fs *flag.FlagSet, a *app) {
-	fs.StringVar(&a.grace, "grace", "", "grace period (default: the pod's own)")
+	fs.DurationVar(&a.grace, "grace", -1, "grace period, such as 5s (default: the pod's own)")
 }
 
 func stop(ctx context.Context, a *app, args []string) error {
@@ -150,14 +153,10 @@ func stop(ctx context.Context, a *app, args []string) error {
 	if err != nil {
 		return err
 	}
-	if a.grace == "" {
+	if a.grace < 0 {
 		return a.node.Stop(ctx, name, nil)
 	}
-	d, err := time.ParseDuration(a.grace)
-	if err != nil {
-		return fmt.Errorf("--grace: %w", err)
-	}
-	return a.node.Stop(ctx, name, &d)
+	return a.node.Stop(ctx, name, &a.grace)
 }
 
 func removeFlags(fs *flag.FlagSet, a *app) {
@@ -170,4 +169,12 @@ func remove(ctx context.Context, a *app, args []string) error {
 		return err
 	}
 	return a.node.Remove(ctx, name, a.force)
+}
+
+// agent shows nothing but what goes wrong.
+func agent(ctx context.Context, a *app, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("it takes no %q: it drives all pods of the root", args[0])
+	}
+	return a.node.Agent(ctx)
 }

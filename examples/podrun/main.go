@@ -1,15 +1,7 @@
 //go:build unix
 
 // Command podrun runs pods on this machine: a small front end of lifecycle/local.
-//
-//	podrun run [--detach] FILE      run the pods of a manifest
-//	podrun agent                    drive all pods of the root
-//	podrun ps                       list them
-//	podrun logs [-f] POD            show a container's output
-//	podrun exec [-it] POD -- CMD    run a command in a container
-//	podrun describe POD             show all that is known of a pod
-//	podrun stop POD                 end it gracefully
-//	podrun rm POD                   remove one that has ended
+// podrun help says what it does.
 package main
 
 import (
@@ -17,9 +9,12 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
+	"time"
 
 	"github.com/lifepod/lifepod/image/imagetest"
 	"github.com/lifepod/lifepod/lifecycle/local"
@@ -31,16 +26,35 @@ type exitCode int
 func (e exitCode) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 
 type command struct {
-	name, args string
-	run        func(ctx context.Context, a *app, args []string) error
-	flags      func(*flag.FlagSet, *app)
+	name, args, what string
+	run              func(ctx context.Context, a *app, args []string) error
+	flags            func(*flag.FlagSet, *app)
 }
 
 var commands = []command{
-	{"run", "FILE", runPods, runFlags}, {"agent", "", agent, nil}, {"ps", "", list, outputFlag},
-	{"logs", "POD", logs, logFlags}, {"exec", "POD -- COMMAND", execute, execFlags},
-	{"describe", "POD", describe, nil}, {"stop", "POD", stop, stopFlags}, {"rm", "POD", remove, removeFlags},
+	{"run", "FILE", "run the pods of a manifest to their end, or --detach", runPods, runFlags},
+	{"agent", "", "drive all pods of the root: restarts, probes, deadlines", agent, nil},
+	{"ps", "", "list the pods, with what really runs", list, outputFlag},
+	{"logs", "POD", "show a container's output; -f waits for more", logs, logFlags},
+	{"exec", "POD -- COMMAND", "run a command in a container; -it with a terminal", execute, execFlags},
+	{"describe", "POD", "show all that is known of a pod", describe, nil},
+	{"stop", "POD", "end a pod gracefully and wait until nothing is left", stop, stopFlags},
+	{"rm", "POD", "remove a pod that has ended, or any with --force", remove, removeFlags},
 }
+
+const about = `
+POD is NAME in the namespace default, or NAMESPACE/NAME. Flags may stand before
+or after it; podrun COMMAND -h lists them.
+
+Exit status: 0 all went well, and pods that ran to their end Succeeded; 1 a pod
+Failed, for the reason that the last line gives, or the command could not be
+done; 2 it was called wrongly; exec: that of its command.
+
+run --output json writes a JSON object a line, each with type, time, pod
+(namespace, name, uid) and the field that type names: status (a PodStatus), event
+(an Event), timeline (phases and spans of the start), message. ps --output json
+writes one for each pod.
+`
 
 func main() {
 	err := dispatch(os.Args[1:])
@@ -49,6 +63,9 @@ func main() {
 	case err == nil:
 	case errors.As(err, &code):
 		os.Exit(int(code))
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintln(os.Stderr, "podrun: interrupted")
+		os.Exit(1)
 	default:
 		fmt.Fprintln(os.Stderr, "podrun:", err)
 		os.Exit(1)
@@ -56,23 +73,28 @@ func main() {
 }
 
 func dispatch(args []string) error {
-	if len(args) == 0 {
-		return usage()
-	}
-	for _, c := range commands {
-		if c.name == args[0] {
-			return start(c, args[1:])
+	if len(args) > 0 {
+		for _, c := range commands {
+			if c.name == args[0] {
+				return start(c, args[1:])
+			}
 		}
+		if slices.Contains([]string{"help", "-h", "-help", "--help"}, args[0]) {
+			usage(os.Stdout)
+			return nil
+		}
+		fmt.Fprintf(os.Stderr, "podrun: there is no command %q\n", args[0])
 	}
-	return usage()
+	usage(os.Stderr)
+	return exitCode(2)
 }
 
-func usage() error {
-	text := "usage: podrun COMMAND [--root DIR] [FLAGS] …"
+func usage(w io.Writer) {
+	fmt.Fprintln(w, "usage: podrun COMMAND [FLAGS] …")
 	for _, c := range commands {
-		text += "\n  " + c.name + " " + c.args
+		fmt.Fprintf(w, "  %-22s %s\n", c.name+" "+c.args, c.what)
 	}
-	return errors.New(text)
+	fmt.Fprint(w, about)
 }
 
 // app is what all commands share.
@@ -84,7 +106,7 @@ type app struct {
 
 	detach            bool
 	until, waitFor    string
-	linger, grace     string
+	linger, grace     time.Duration
 	container         string
 	follow, previous  bool
 	stdin, tty, force bool
@@ -93,13 +115,18 @@ type app struct {
 func start(c command, args []string) error {
 	a := &app{}
 	fs := flag.NewFlagSet("podrun "+c.name, flag.ContinueOnError)
+	fs.Usage = func() {
+		fmt.Fprintf(fs.Output(), "usage: podrun %s [FLAGS] %s\n%s\n", c.name, c.args, c.what)
+		fs.PrintDefaults()
+	}
 	fs.StringVar(&a.opts.Root, "root", "", "directory of images, pods and logs (default "+local.DefaultRoot+")")
-	fs.StringVar(&a.opts.Run, "run", "", "directory of what dies with the boot")
+	fs.StringVar(&a.opts.Run, "run", "", "directory of what dies with the boot (default /run/lifepod, or one of the root's own)")
 	fs.StringVar(&a.demo, "demo", "", "program to serve as the image "+demoImage+" from a registry on loopback")
 	if c.flags != nil {
 		c.flags(fs, a)
 	}
-	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
+	rest, err := parse(fs, args)
+	if errors.Is(err, flag.ErrHelp) {
 		return nil
 	} else if err != nil {
 		return exitCode(2)
@@ -116,11 +143,24 @@ func start(c command, args []string) error {
 		}
 		defer end()
 	}
-	var err error
 	if a.node, err = local.Open(a.opts); err != nil {
 		return err
 	}
-	return errors.Join(c.run(ctx, a, fs.Args()), a.node.Close())
+	return errors.Join(c.run(ctx, a, rest), a.node.Close())
+}
+
+// parse reads flags wherever they stand before "--".
+func parse(fs *flag.FlagSet, args []string) (rest []string, err error) {
+	for {
+		if err := fs.Parse(args); err != nil {
+			return nil, err
+		}
+		left := fs.Args()
+		if n := len(args) - len(left); len(left) == 0 || n > 0 && args[n-1] == "--" {
+			return append(rest, left...), nil
+		}
+		rest, args = append(rest, left[0]), left[1:]
+	}
 }
 
 const (
@@ -151,7 +191,7 @@ func (a *app) serveDemo() (stop func(), err error) {
 // one is the only argument of a command.
 func one(args []string, what string) (string, error) {
 	if len(args) != 1 {
-		return "", fmt.Errorf("name one %s", what)
+		return "", fmt.Errorf("it takes one %s, and got %d", what, len(args))
 	}
 	return args[0], nil
 }

@@ -8,101 +8,135 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
+	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lifepod/lifepod/lifecycle/local"
+	"github.com/lifepod/lifepod/lifecycle/local/show"
+	"github.com/lifepod/lifepod/pod"
 )
 
 func outputFlag(fs *flag.FlagSet, a *app) {
-	fs.StringVar(&a.output, "output", "", "json: one JSON object a line, for programs")
+	choice(fs, &a.output, "output", "", "json: one JSON object a line, for programs", "json")
 }
 
 func runFlags(fs *flag.FlagSet, a *app) {
 	outputFlag(fs, a)
 	fs.BoolVar(&a.detach, "detach", false, "return when the pod is Ready and leave its containers running")
-	fs.StringVar(&a.waitFor, "wait", "ready", "what --detach waits for: ready or started")
-	fs.StringVar(&a.until, "until", "", "ready: stop the pod when it has become Ready")
-	fs.StringVar(&a.linger, "linger", "0s", "how long to let it run after --until")
+	choice(fs, &a.waitFor, "wait", "ready", "what --detach waits for: ready, or started (all containers run)", "ready", "started")
+	choice(fs, &a.until, "until", "", "ready: stop the pod when it has become Ready", "ready")
+	fs.DurationVar(&a.linger, "linger", 0, "how long to let it run after --until")
+}
+
+// choice is a flag that takes one of some words.
+func choice(fs *flag.FlagSet, to *string, name, initially, usage string, words ...string) {
+	*to = initially
+	fs.Func(name, usage, func(s string) error {
+		if !slices.Contains(words, s) {
+			return fmt.Errorf("it is %s", strings.Join(words, " or "))
+		}
+		*to = s
+		return nil
+	})
 }
 
 // runPods runs all pods of a manifest to their end and exits with their outcome.
 func runPods(ctx context.Context, a *app, args []string) error {
-	file, err := one(args, "manifest")
+	pods, err := a.manifest(ctx, args)
 	if err != nil {
 		return err
 	}
-	linger, err := time.ParseDuration(a.linger)
-	if err != nil {
-		return fmt.Errorf("--linger: %w", err)
-	}
-	manifest, err := os.ReadFile(file)
-	if err != nil {
-		return err
-	}
-	pods, others, err := local.Decode(manifest)
-	if err != nil {
-		return fmt.Errorf("%s: %w", file, err)
-	}
-	if len(pods) == 0 {
-		return fmt.Errorf("%s: it holds no pod", file)
-	}
-	if err := a.node.Apply(ctx, others...); err != nil {
-		return err
-	}
-	out := &printer{json: a.output == "json"}
+	out := show.New(os.Stdout, show.Options{JSON: a.output == "json"})
+	defer out.Close()
+	ctx, stopAll := context.WithCancel(ctx)
+	defer stopAll()
 	errs := make([]error, len(pods))
 	var wg sync.WaitGroup
 	for i, p := range pods {
 		h, err := a.node.Run(ctx, p)
 		if err != nil {
 			errs[i] = err
+			stopAll() // a manifest runs as a whole or not at all
 			break
 		}
-		wg.Go(func() { errs[i] = a.see(ctx, h, out, linger) })
+		wg.Go(func() { errs[i] = a.see(ctx, h, out) })
 	}
 	wg.Wait()
 	return errors.Join(errs...)
 }
 
+// manifest reads the pods of a file, and keeps the objects beside them.
+func (a *app) manifest(ctx context.Context, args []string) ([]*corev1.Pod, error) {
+	file, err := one(args, "manifest, a file of YAML or JSON")
+	if err != nil {
+		return nil, err
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	pods, others, err := local.Decode(text)
+	if err == nil && len(pods) == 0 {
+		err = errors.New("it holds no pod")
+	}
+	if err == nil {
+		err = a.node.Apply(ctx, others...)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return pods, nil
+}
+
 // see shows a pod's life until its end, or until it can be left alone.
-func (a *app) see(ctx context.Context, h *local.Handle, out *printer, linger time.Duration) error {
-	shown, stopShowing := context.WithCancel(context.WithoutCancel(ctx))
+func (a *app) see(ctx context.Context, h *local.Handle, out *show.Show) error {
+	following, enough := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
+	wg.Go(func() { out.Follow(following, h) })
 	defer wg.Wait()
-	defer stopShowing()
-	wg.Go(func() { out.events(shown, h) })
-	last, err := a.watch(ctx, h, out)
+	defer enough()
+	last, err := a.watch(ctx, h)
 	if err != nil && ctx.Err() == nil {
 		return err
 	}
-	out.timeline(h)
-	if a.detach && ctx.Err() == nil {
-		out.say("pod %s is left running without an agent; on hold until podrun agent: %s", h.Pod().Name, strings.Join(h.OnHold(), ", "))
+	if a.detach && !ended(last) && ctx.Err() == nil {
+		enough()
+		wg.Wait() // it is the last word
+		out.Say(h, "pod %s is left running without an agent%s", h.Pod().Name, onHold(h))
 		return nil
 	}
 	if !ended(last) && ctx.Err() == nil {
 		select {
-		case <-time.After(linger):
+		case <-time.After(a.linger):
 		case <-ctx.Done():
 		}
 	}
-	return a.end(ctx, h, out, last)
+	if last, err = end(ctx, h, out, last); err != nil {
+		return err
+	}
+	enough()
+	wg.Wait()
+	out.Say(h, "pod %s is gone: %s", h.Pod().Name, outcome(last))
+	if last.Phase != corev1.PodSucceeded {
+		return exitCode(1)
+	}
+	return nil
 }
 
-// watch prints each status until the pod has ended, is as far as was asked
-// for, or ctx ends.
-func (a *app) watch(ctx context.Context, h *local.Handle, out *printer) (last corev1.PodStatus, err error) {
+// watch returns the first status with which the pod has ended or is as far as was
+// asked for, or the last one when ctx ends.
+func (a *app) watch(ctx context.Context, h *local.Handle) (last corev1.PodStatus, err error) {
 	for st, err := range h.Status(ctx) {
 		if err != nil {
 			return last, err
 		}
-		out.status(h.Pod(), last, st)
-		last = st
-		if ended(st) || a.reached(st) {
+		if last = st; ended(st) || a.reached(st) {
 			break
 		}
 	}
@@ -112,39 +146,63 @@ func (a *app) watch(ctx context.Context, h *local.Handle, out *printer) (last co
 func (a *app) reached(st corev1.PodStatus) bool {
 	switch {
 	case a.detach && a.waitFor == "started":
-		return st.Phase == corev1.PodRunning
+		return allRun(st)
 	case a.detach, a.until == "ready":
-		return isReady(st)
+		c := pod.Condition(&st, corev1.PodReady)
+		return c != nil && c.Status == corev1.ConditionTrue
 	}
 	return false
 }
 
-// end stops what still runs, waits until nothing is left, and turns the pod's
-// outcome into an error.
-func (a *app) end(ctx context.Context, h *local.Handle, out *printer, last corev1.PodStatus) error {
+func allRun(st corev1.PodStatus) bool {
+	return len(st.ContainerStatuses) > 0 && !slices.ContainsFunc(st.ContainerStatuses, func(c corev1.ContainerStatus) bool {
+		return c.State.Running == nil
+	})
+}
+
+// end stops what still runs and waits until nothing is left. An interrupt while
+// it does takes the grace away.
+func end(ctx context.Context, h *local.Handle, out *show.Show, last corev1.PodStatus) (corev1.PodStatus, error) {
 	if ctx.Err() != nil {
-		out.say("stopping %s …", h.Pod().Name)
+		out.Say(h, "stopping pod %s, for %d s at most; interrupt again to kill it", h.Pod().Name, *h.Pod().Spec.TerminationGracePeriodSeconds)
 	}
-	done := make(chan error, 1)
-	go func() { done <- h.Stop(context.WithoutCancel(ctx)) }()
-	for st, err := range h.Status(context.WithoutCancel(ctx)) {
+	ctx = context.WithoutCancel(ctx)
+	again, forget := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer forget()
+	done := make(chan error, 2)
+	go func() { done <- h.Stop(ctx) }()
+	kill := context.AfterFunc(again, func() {
+		zero := time.Duration(0)
+		done <- h.StopWithin(ctx, &zero)
+	})
+	defer kill()
+	for st, err := range h.Status(ctx) {
 		if err == nil {
-			out.status(h.Pod(), last, st)
 			last = st
 		}
 	}
-	if err := <-done; err != nil {
-		return err
+	return last, <-done
+}
+
+// onHold says what nobody does for the pod any more.
+func onHold(h *local.Handle) string {
+	fields := h.OnHold()
+	if len(fields) == 0 {
+		return ""
 	}
-	out.say("pod %s is gone: %s", h.Pod().Name, outcome(last))
-	if last.Phase != corev1.PodSucceeded {
-		return exitCode(1)
+	return "; on hold until podrun agent: " + strings.Join(fields, ", ")
+}
+
+func outcome(s corev1.PodStatus) string {
+	text := string(s.Phase)
+	for _, c := range slices.Concat(s.InitContainerStatuses, s.ContainerStatuses) {
+		if t := c.State.Terminated; t != nil && t.ExitCode != 0 {
+			text += fmt.Sprintf(", %s exited with %d (%s)", c.Name, t.ExitCode, t.Reason)
+		}
 	}
-	return nil
+	return strings.TrimSpace(text + " " + s.Reason + " " + s.Message)
 }
 
 func ended(s corev1.PodStatus) bool {
 	return s.Phase == corev1.PodSucceeded || s.Phase == corev1.PodFailed
 }
-
-func agent(ctx context.Context, a *app, _ []string) error { return a.node.Agent(ctx) }
