@@ -116,6 +116,7 @@ func TestFeedYieldsTheRest(t *testing.T) {
 	for range 100 { // the choice between news and the end is random
 		var f feed[int]
 		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
 		f.add(1)
 		var got []int
 		for v, err := range f.all(ctx, false) {
