@@ -3,6 +3,7 @@ package image
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -20,8 +21,15 @@ import (
 // digits) or a repository digest names. The error is ErrNotFound if the store
 // does not hold it.
 func (s *Store) Get(_ context.Context, name string) (Image, error) {
-	var img Image
-	err := s.view(func(tx *bolt.Tx) error {
+	img, err := steady(s, func() (Image, error) { return s.get(name) })
+	if err != nil {
+		return Image{}, fail("get image", name, err)
+	}
+	return img, nil
+}
+
+func (s *Store) get(name string) (img Image, err error) {
+	err = s.view(func(tx *bolt.Tx) error {
 		id, err := find(tx, name)
 		if err == nil {
 			img, err = load(tx, id)
@@ -31,16 +39,17 @@ func (s *Store) Get(_ context.Context, name string) (Image, error) {
 	if err == nil {
 		err = s.fill(&img)
 	}
-	if err != nil {
-		return Image{}, fail("get image", name, err)
-	}
-	return img, nil
+	return img, err
 }
 
 // List returns all images, by ID.
 func (s *Store) List(context.Context) ([]Image, error) {
-	var list []Image
-	err := s.view(func(tx *bolt.Tx) error {
+	list, err := steady(s, s.list)
+	return list, fail("list images", s.root, err)
+}
+
+func (s *Store) list() (list []Image, err error) {
+	err = s.view(func(tx *bolt.Tx) error {
 		return each(tx, bucketImages, func(k string, _ imageRecord) error {
 			img, err := load(tx, digest.Digest(k))
 			list = append(list, img)
@@ -52,7 +61,23 @@ func (s *Store) List(context.Context) ([]Image, error) {
 			err = s.fill(&list[i])
 		}
 	}
-	return list, fail("list images", s.root, err)
+	return list, err
+}
+
+// steady reads what meta.db says and, after it, files. If they do not agree, an
+// image may just have been removed: it reads again while none can be.
+func steady[T any](s *Store, read func() (T, error)) (T, error) {
+	v, err := read()
+	var differ *inspectError
+	if !errors.As(err, &differ) {
+		return v, err
+	}
+	l, err := s.lockStore(false)
+	if err != nil {
+		return v, err
+	}
+	defer l.unlock()
+	return read()
 }
 
 // Tag gives an image another name, a reference with a tag. Whatever the name

@@ -135,7 +135,14 @@ func (p *pull) present(ctx context.Context) (id digest.Digest, ok bool, err erro
 	if err != nil || !ok {
 		return "", false, err
 	}
-	return id, true, p.s.update(func(tx *bolt.Tx) error { return p.refs(tx, have) })
+	err = p.s.update(func(tx *bolt.Tx) error {
+		if _, ok, err = get[manifestRecord](tx, bucketManifests, have.Manifest.String()); err != nil || !ok {
+			return err // removed meanwhile
+		}
+		return p.refs(tx, have)
+	})
+	p.s.used(id)
+	return id, ok, err
 }
 
 // mayGet drops the error of a HEAD that a GET may not meet: not all registries

@@ -129,20 +129,22 @@ func (s *Store) roots() (map[string]bool, error) {
 	for _, k := range keys {
 		add(nil, k.Layers)
 	}
+	var manifests map[string]manifestRecord
 	var stale bool
-	err = s.view(func(tx *bolt.Tx) error {
-		manifests, images, err := reachable(tx)
-		if err != nil {
-			return err
-		}
-		for _, m := range manifests {
-			add(m.Blobs, m.Layers)
-		}
+	err = s.view(func(tx *bolt.Tx) (err error) {
+		var images map[string]bool
+		manifests, images, err = reachable(tx)
 		stale = tx.Bucket(bucketManifests).Stats().KeyN != len(manifests) || tx.Bucket(bucketImages).Stats().KeyN != len(images)
-		return nil
+		return err
 	})
-	if err == nil && stale {
-		err = s.update(dropUnreachable)
+	if err == nil && stale { // a name may have come since
+		err = s.update(func(tx *bolt.Tx) (err error) {
+			manifests, err = dropUnreachable(tx)
+			return err
+		})
+	}
+	for _, m := range manifests {
+		add(m.Blobs, m.Layers)
 	}
 	return keep, err
 }
@@ -161,10 +163,12 @@ func reachable(tx *bolt.Tx) (manifests map[string]manifestRecord, images map[str
 	return manifests, images, err
 }
 
-func dropUnreachable(tx *bolt.Tx) error {
+// dropUnreachable drops the records of all others, and returns the manifests
+// that stay.
+func dropUnreachable(tx *bolt.Tx) (map[string]manifestRecord, error) {
 	manifests, images, err := reachable(tx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	drop := func(bucket []byte, keep func(string) bool) error {
 		var gone []string
@@ -179,7 +183,7 @@ func dropUnreachable(tx *bolt.Tx) error {
 		}
 		return err
 	}
-	return errors.Join(
+	return manifests, errors.Join(
 		drop(bucketManifests, func(k string) bool { _, ok := manifests[k]; return ok }),
 		drop(bucketImages, func(k string) bool { return images[k] }))
 }
