@@ -53,6 +53,46 @@ func Open(path string) (*File, error) {
 	return l, nil
 }
 
+// Kept is what a File goes on with in the program that replaces this one in its
+// process.
+type Kept struct {
+	Path    string `json:"path,omitempty"`
+	Fd      int    `json:"fd"` // -1 for none
+	Dropped uint64 `json:"dropped,omitempty"`
+	Untold  uint64 `json:"untold,omitempty"`
+	Cause   string `json:"cause,omitempty"`
+}
+
+// Keep tells how the log stands, between two writes. It fails while a write
+// hangs: the process cannot be replaced.
+func (l *File) Keep() (Kept, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stuck() {
+		return Kept{}, fmt.Errorf("a write to log %s hangs", l.path)
+	}
+	k := Kept{Path: l.path, Fd: -1, Dropped: l.dropped, Untold: l.untold}
+	if l.f != nil {
+		k.Fd = rawFd(l.f)
+	}
+	if l.cause != nil {
+		k.Cause = l.cause.Error()
+	}
+	return k, nil
+}
+
+// Take goes on with the log that another program kept.
+func Take(k Kept) *File {
+	l := &File{path: k.Path, dropped: k.Dropped, untold: k.Untold}
+	if k.Fd >= 0 {
+		l.f = os.NewFile(uintptr(k.Fd), k.Path)
+	}
+	if k.Cause != "" {
+		l.cause = errors.New(k.Cause)
+	}
+	return l
+}
+
 func open(path string) (*os.File, error) {
 	const flags = os.O_RDWR | os.O_CREATE | os.O_APPEND | unix.O_NOFOLLOW
 	f, err := os.OpenFile(path, flags, 0o640)

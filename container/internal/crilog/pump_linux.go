@@ -19,10 +19,17 @@ type Source struct {
 	// TTY says that Fd is a terminal, from which bytes can only be read, not
 	// looked at: those that were read when the process dies are lost.
 	TTY bool
+	// Carried is how far it was carried: zero for a new source. It is the pump's,
+	// but for the time that the pump rests.
+	Carried
 
-	seen int    // bytes at the FIFO's head that taps have got
-	rest []byte // an unfinished line of a terminal
-	tap  tapSet
+	tap tapSet
+}
+
+// Carried is what is known of a source besides its descriptor.
+type Carried struct {
+	Seen int    `json:"seen,omitempty"` // bytes at the FIFO's head that taps have got
+	Rest []byte `json:"rest,omitempty"` // an unfinished line of a terminal
 }
 
 // Pump carries the output of one container into its log. Kick may be called by
@@ -34,6 +41,7 @@ type Pump struct {
 	wg      sync.WaitGroup
 	run     sync.Mutex // held while carrying
 	closed  bool       // guarded by run
+	resting atomic.Bool
 }
 
 const (
@@ -77,10 +85,27 @@ func (p *Pump) Drain() {
 	p.log.Probe()
 }
 
+// Rest has the pump carry nothing from now on, as soon as the batch under way is
+// in the log. Rested waits for that. What was taken off the sources is then in
+// the log, but for Carried.
+func (p *Pump) Rest() { p.resting.Store(true) }
+
+// Rested returns when nothing is being carried.
+func (p *Pump) Rested() {
+	p.run.Lock()
+	defer p.run.Unlock()
+}
+
+// Resume ends the rest.
+func (p *Pump) Resume() {
+	p.resting.Store(false)
+	p.Kick()
+}
+
 func (p *Pump) carry(flush bool) {
 	p.run.Lock()
 	defer p.run.Unlock()
-	if p.closed {
+	if p.closed || p.resting.Load() {
 		return
 	}
 	if p.log.Failing() {
@@ -88,7 +113,7 @@ func (p *Pump) carry(flush bool) {
 	}
 	b := buffers.Get().(*buffer)
 	defer func() { buffers.Put(b) }()
-	for more := true; more; {
+	for more := true; more && !p.resting.Load(); {
 		more = false
 		for _, s := range p.sources {
 			if s.TTY {
@@ -119,14 +144,14 @@ func (p *Pump) fifo(s *Source, b **buffer, flush bool) bool {
 		}
 		n -= k
 	}
-	s.seen = max(0, s.seen-used)
+	s.Seen = max(0, s.Seen-used)
 	return used > 0
 }
 
 // terminal carries one batch and tells whether there may be more.
 func (p *Pump) terminal(s *Source, b **buffer, flush bool) bool {
 	in := (*b).in[:]
-	kept := copy(in, s.rest)
+	kept := copy(in, s.Rest)
 	n, err := unix.Read(s.Fd, in[kept:])
 	n = max(n, 0)
 	if err != nil && n == 0 && !flush || kept+n == 0 {
@@ -134,9 +159,9 @@ func (p *Pump) terminal(s *Source, b **buffer, flush bool) bool {
 	}
 	s.tap.send(in[kept : kept+n])
 	used := p.write(s, b, in[:kept+n], flush && n == 0)
-	s.rest = append(s.rest[:0:0], (*b).in[used:kept+n]...)
-	if len(s.rest) == 0 {
-		s.rest = nil
+	s.Rest = append(s.Rest[:0:0], (*b).in[used:kept+n]...)
+	if len(s.Rest) == 0 {
+		s.Rest = nil
 	}
 	return n > 0
 }
@@ -160,9 +185,9 @@ func (p *Pump) write(s *Source, b **buffer, data []byte, flush bool) (used int) 
 
 // show gives the taps what they have not got yet.
 func (s *Source) show(data []byte) {
-	if s.seen < len(data) {
-		s.tap.send(data[s.seen:])
-		s.seen = len(data)
+	if s.Seen < len(data) {
+		s.tap.send(data[s.Seen:])
+		s.Seen = len(data)
 	}
 }
 
