@@ -9,7 +9,8 @@
 // the parent of the containers here too: it writes their logs, keeps their exit
 // codes, and outlives this program. What that package's comment tells of it, how
 // it is found and what survives what, is true here. One root can have containers
-// of several runtimes; each stays with the runtime that made it.
+// of several runtimes; each stays with the runtime that made it. Upgrade, which is
+// that package's, upgrades the supervisor and not the program.
 //
 // A program must know create, start, exec --process, update --resources and
 // delete --force, and leave the container's process a child of the caller's

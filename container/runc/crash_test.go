@@ -78,7 +78,7 @@ func (p *place) awaitGrowth(spec container.Spec) {
 
 // numbers checks that every number from 1 is in the log, and counts those that
 // are there again.
-func numbers(t *testing.T, path string) (last, twice int) {
+func numbers(t testing.TB, path string) (last, twice int) {
 	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {

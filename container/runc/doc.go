@@ -17,4 +17,11 @@
 // up. An exit code is lost only if neither was there when the container ended, or
 // on kernels before 6.15 no supervisor was: it is then
 // [container.UnknownExitCode].
+//
+// [Runtime.Upgrade] has the supervisor go on as a newer program, in the same
+// process: what lives and who is connected does not notice, and nothing is lost
+// or logged twice. It keeps the configuration that it was started with. An agent
+// and a supervisor whose protocols differ refuse each other with [ErrVersion],
+// but for the request to upgrade, which is the same in all versions; nobody
+// upgrades by itself.
 package runc

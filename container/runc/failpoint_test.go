@@ -25,7 +25,7 @@ func TestCrashPoints(t *testing.T) {
 			effects = append(effects, e)
 		}
 	}
-	if effects = append(effects, "sys/rename"); len(effects) < 14 {
+	if effects = append(effects, "sys/rename"); len(effects) < 19 {
 		t.Fatalf("only %d effects: %v", len(effects), effects)
 	}
 	all := os.Getenv("LIFEPOD_CRASH_POINTS") == "all"
@@ -69,6 +69,7 @@ func crashAt(t *testing.T, point string) {
 		}
 		return err
 	})
+	again(t, "upgrade", func() error { return r.Upgrade(ctx) })
 	again(t, "start", func() error {
 		err := r.Start(ctx, "a")
 		if st := p.state(r, "a"); st.Status == container.Stopped {

@@ -56,11 +56,23 @@ func dial(cfg boot.Config) (*link, error) {
 		return nil, err
 	}
 	closeFiles(m.Files)
-	if err := m.Err.Local(); err != nil {
+	if err := welcomed(m); err != nil {
 		w.Close()
 		return nil, &refusedError{err}
 	}
 	return &link{wire: w, dead: make(chan struct{}), calls: map[uint64]*call{}}, nil
+}
+
+// welcomed reads a supervisor's hello.
+func welcomed(m *wire.Message) error {
+	var hello wire.Hello
+	if err := json.Unmarshal(m.Body, &hello); err != nil || m.Op != wire.OpHello {
+		return errors.Join(errors.New("it does not say hello"), err)
+	}
+	if hello.Version != wire.Version {
+		return fmt.Errorf("it speaks version %d of the protocol, this program version %d: %w", hello.Version, wire.Version, ErrVersion)
+	}
+	return m.Err.Local()
 }
 
 // refusedError is for a supervisor that is there and does not want us.

@@ -43,6 +43,11 @@ type Options struct {
 	Log logr.Logger
 }
 
+// ErrVersion is for a supervisor whose program is so much older or newer than
+// this one that they cannot speak with each other. Nothing is done about it by
+// itself: programs of both versions would take turns.
+var ErrVersion = errors.New("upgrade the supervisor in place with Upgrade, or use the program that started it")
+
 const (
 	defaultRoot = "/var/lib/lifepod"
 	defaultRun  = "/run/lifepod"

@@ -3,6 +3,7 @@
 package runc
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -22,3 +23,6 @@ func Open(o Options) (*Runtime, error) {
 
 // Close does nothing.
 func (*Runtime) Close() error { return nil }
+
+// Upgrade does nothing.
+func (*Runtime) Upgrade(context.Context) error { return nil }

@@ -40,11 +40,15 @@ func init() {
 		confine.Arm()
 		libcontainer.Init() // does not return
 	}
+	if version := os.Getenv(boot.ProbeEnv); version != "" {
+		supervisor.Probe(version)
+		os.Exit(0)
+	}
 	if config := os.Getenv(boot.ConfigEnv); config != "" {
 		if err := supervisor.Reexec(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 		}
-		os.Exit(supervisor.Main(config))
+		os.Exit(supervisor.Main(config, os.Getenv(boot.StateEnv)))
 	}
 	boot.InstallHook(nil)
 }

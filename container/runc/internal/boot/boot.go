@@ -18,6 +18,12 @@ const (
 	ConfigEnv = "LIFEPOD_SUPERVISOR"
 	// DetachEnv makes the new process leave its parent before anything else.
 	DetachEnv = "LIFEPOD_SUPERVISOR_DETACH"
+	// StateEnv is the descriptor of what an earlier program in this process left,
+	// which this one takes the place of.
+	StateEnv = "LIFEPOD_SUPERVISOR_STATE"
+	// ProbeEnv asks the program, in place of ConfigEnv, whether it can go on from
+	// a state of this version. It writes Ready to ReadyFD, or why it cannot.
+	ProbeEnv = "LIFEPOD_SUPERVISOR_PROBE"
 	// FailpointEnv is an agent's variable that becomes the failpoint of the
 	// supervisors which it starts.
 	FailpointEnv = "LIFEPOD_SUPERVISOR_FAILPOINT"

@@ -24,6 +24,20 @@ func (s *Supervisor) attach(call *call, a wire.Attach, files []*os.File) error {
 		closeFiles(files)
 		return fmt.Errorf("attach to container %s: it is %s: %w", a.ID, st, container.ErrState)
 	}
+	stop, err := c.tap(a, files)
+	if err != nil {
+		closeFiles(files)
+		return err
+	}
+	if err := c.sendInput(call, a); err != nil {
+		c.detach(a, stop)
+		return err
+	}
+	return c.attached(call, a, files, stop)
+}
+
+// tap copies the output that a asks for to files. One that is nil is left out.
+func (c *ctr) tap(a wire.Attach, files []*os.File) (stop func(), err error) {
 	var sources []*crilog.Source
 	if a.Stdout {
 		sources = append(sources, c.io.stdout)
@@ -32,27 +46,42 @@ func (s *Supervisor) attach(call *call, a wire.Attach, files []*os.File) error {
 		sources = append(sources, c.io.stderr)
 	}
 	if len(sources) != len(files) {
-		closeFiles(files)
-		return errors.New("attach: the number of descriptors is wrong")
+		return nil, errors.New("attach: the number of descriptors is wrong")
 	}
+	var stops []func()
 	for i, src := range sources {
-		if src == nil { // the terminal's stderr, or a program that cannot start
+		switch {
+		case files[i] == nil:
+		case src == nil: // the terminal's stderr, or a program that cannot start
 			files[i].Close()
-			continue
+		default:
+			stops = append(stops, src.Tap(files[i]))
 		}
-		defer src.Tap(files[i])()
 	}
-	if a.Stdin && c.stdinOnce {
-		defer c.io.closeStdin()
-	}
-	if err := c.sendInput(call, a); err != nil {
-		return err
-	}
-	select {
-	case <-c.exited:
-	case <-call.cancelled:
-	}
+	return func() {
+		for _, stop := range stops {
+			stop()
+		}
+	}, nil
+}
+
+// attached returns when the container or the call ends.
+func (c *ctr) attached(call *call, a wire.Attach, files []*os.File, stop func()) error {
+	defer c.detach(a, stop)
+	call.wait(&keptCall{Container: c.id, Attach: &a, files: files}, func() {
+		select {
+		case <-c.exited:
+		case <-call.cancelled:
+		}
+	})
 	return nil
+}
+
+func (c *ctr) detach(a wire.Attach, stop func()) {
+	if a.Stdin && c.stdinOnce {
+		c.io.closeStdin()
+	}
+	stop()
 }
 
 func (c *ctr) sendInput(call *call, a wire.Attach) error {

@@ -38,8 +38,10 @@ type note struct {
 type call struct {
 	conn      *conn
 	id        uint64
+	op        string
 	once      sync.Once
 	cancelled chan struct{}
+	waits     *keptCall // while it waits; guarded by conn.mu
 }
 
 func (c *call) cancel() { c.once.Do(func() { close(c.cancelled) }) }
@@ -63,67 +65,57 @@ func (c *call) progress(body any, f *os.File) error {
 	return c.conn.wire.Send(m)
 }
 
-// serve speaks with one agent until it is gone, and ends what it had under way.
-func (s *Supervisor) serve(w *wire.Conn) {
-	defer w.Close()
-	if !s.greet(w) {
-		return
-	}
+// call makes the call with this id.
+func (c *conn) call(id uint64, op string) *call {
+	return &call{conn: c, id: id, op: op, cancelled: make(chan struct{})}
+}
+
+// join puts an agent into the table.
+func (s *Supervisor) join(w *wire.Conn) *conn {
 	c := &conn{s: s, wire: w, notes: make(chan note, 1024), active: map[uint64]*call{}, closed: make(chan struct{})}
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.conns[c] = true
 	s.considerIdle()
-	s.mu.Unlock()
-	for _, k := range s.all() {
-		c.queue(note{hold: k})
-	}
 	c.calls.Go(c.tell)
+	return c
+}
+
+// serve speaks with an agent until it is gone, and ends what it had under way.
+func (c *conn) serve() {
 	for {
-		m, err := w.Receive()
+		m, err := c.s.next(c.wire)
 		if err != nil {
 			break
 		}
 		c.dispatch(m)
 	}
-	s.mu.Lock()
+	c.s.mu.Lock()
 	close(c.closed)
-	s.mu.Unlock()
+	c.s.mu.Unlock()
 	c.mu.Lock()
 	for _, k := range c.active {
 		k.cancel()
 	}
 	c.mu.Unlock()
 	c.calls.Wait()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.conns, c)
-	s.considerIdle()
-}
-
-// greet exchanges versions.
-func (s *Supervisor) greet(w *wire.Conn) bool {
-	m, err := w.Receive()
-	if err != nil || m.Op != wire.OpHello {
-		return false
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	delete(c.s.conns, c)
+	c.s.considerIdle()
+	for ; len(c.notes) > 0; <-c.notes {
+		c.s.rest.end()
 	}
-	closeFiles(m.Files)
-	var hello wire.Hello
-	if err := decode(m, &hello); err != nil {
-		return false
-	}
-	answer := &wire.Message{Op: wire.OpHello, Body: wire.Body(wire.Hello{Version: wire.Version, Pid: os.Getpid()})}
-	if hello.Version != wire.Version {
-		answer.Err = &wire.Error{Message: "the supervisor that runs here is of another version: end its containers, or use the program that started it"}
-	}
-	return w.Send(answer) == nil && answer.Err == nil
 }
 
 // queue never blocks. A slow agent is told that it missed something.
 func (c *conn) queue(n note) {
+	c.s.rest.add()
 	select {
 	case c.notes <- n:
 	default:
 		c.lost.Store(true)
+		c.s.rest.end()
 	}
 }
 
@@ -134,17 +126,29 @@ func (c *conn) tell() {
 		case <-c.closed:
 			return
 		case n := <-c.notes:
-			if err := c.send(n); err != nil {
+			err := c.send(n)
+			c.s.rest.end()
+			if err != nil {
 				c.wire.Close()
 				return
 			}
 		}
 		if len(c.notes) == 0 && c.lost.Swap(false) {
-			c.queue(note{msg: &wire.Message{Op: wire.OpEvent, Body: wire.Body(container.Event{Kind: container.EventLost})}})
-			for _, k := range c.s.all() {
-				c.queue(note{hold: k})
-			}
+			c.missed()
 		}
+	}
+}
+
+// missed tells the agent to look for itself.
+func (c *conn) missed() {
+	c.queue(note{msg: &wire.Message{Op: wire.OpEvent, Body: wire.Body(container.Event{Kind: container.EventLost})}})
+	c.holdAll()
+}
+
+// holdAll gives the agent what keeps output and exit codes from being lost.
+func (c *conn) holdAll() {
+	for _, k := range c.s.all() {
+		c.queue(note{hold: k})
 	}
 }
 
@@ -185,7 +189,7 @@ func (c *conn) dispatch(m *wire.Message) {
 		}
 		return
 	}
-	k := &call{conn: c, id: m.ID, cancelled: make(chan struct{})}
+	k := c.call(m.ID, m.Op)
 	c.mu.Lock()
 	taken := c.active[m.ID] != nil || m.ID == 0 || len(c.active) >= maxCalls
 	if !taken {
@@ -197,13 +201,36 @@ func (c *conn) dispatch(m *wire.Message) {
 		c.answer(m.ID, nil, errors.New("the call's id is taken, or too many calls are under way"))
 		return
 	}
+	c.run(k, func() (any, error) { return c.s.handle(k, m) })
+}
+
+// run does what k asks for and answers it.
+func (c *conn) run(k *call, f func() (any, error)) {
+	c.s.rest.add()
 	c.calls.Go(func() {
-		body, err := c.s.handle(k, m)
+		defer c.s.rest.end()
+		body, err := f()
 		c.mu.Lock()
-		delete(c.active, m.ID)
+		delete(c.active, k.id)
 		c.mu.Unlock()
-		c.answer(m.ID, body, err)
+		c.answer(k.id, body, err)
 	})
+}
+
+// wait has f wait for something that an upgrade need not wait for, as the next
+// program can go on with it by what w says.
+func (c *call) wait(w *keptCall, f func()) {
+	c.setWaits(w)
+	c.conn.s.rest.end()
+	f()
+	c.conn.s.rest.begin()
+	c.setWaits(nil)
+}
+
+func (c *call) setWaits(w *keptCall) {
+	c.conn.mu.Lock()
+	defer c.conn.mu.Unlock()
+	c.waits = w
 }
 
 // maxCalls bounds what one agent can have under way.

@@ -96,33 +96,46 @@ func (c *ctr) abandon(k child) {
 
 // awaitExec hands over a running exec and waits for its end.
 func (c *ctr) awaitExec(call *call, k child, master *os.File) (int, error) {
-	pid := k.pid()
-	note := filepath.Join(c.dir, execDir, strconv.Itoa(pid))
-	defer os.Remove(note)
-	ended := make(chan struct{})
-	fd, err := c.watchExec(pid, note, func() { close(ended) })
+	defer closeFiles([]*os.File{master})
+	fd, err := c.noteExec(k.pid())
 	if err != nil {
-		closeFiles([]*os.File{master})
 		c.abandon(k)
 		return 0, err
 	}
-	defer unix.Close(fd.fd)
-	defer fd.stop()
-	err = call.progress(struct{}{}, master)
-	closeFiles([]*os.File{master})
-	if err != nil {
+	if err := call.progress(struct{}{}, master); err != nil {
 		call.cancel()
 	}
+	closeFiles([]*os.File{master})
+	return c.endOfExec(call, k, fd)
+}
+
+// endOfExec waits for the end of an exec, of which fd is the pidfd.
+func (c *ctr) endOfExec(call *call, k child, fd int) (int, error) {
+	defer os.Remove(c.execNote(k.pid()))
+	defer unix.Close(fd)
+	ended := make(chan struct{})
+	stop, err := c.s.poll.once(fd, func() { close(ended) })
+	if err != nil {
+		c.abandon(k)
+		return 0, err
+	}
+	defer stop()
+	call.wait(&keptCall{Container: c.id, Exec: &keptExec{Pid: k.pid(), Pidfd: fd}}, func() {
+		select {
+		case <-ended:
+		case <-call.cancelled:
+		}
+	})
 	select {
 	case <-ended:
-	case <-call.cancelled:
-		endGroup(pid, call.gone(), ended)
+	default:
+		endGroup(k.pid(), call.gone(), ended)
 		<-ended
 	}
-	st, statErr := pidfd.ReadStat(pid)
-	status, err := pidfd.Peek(fd.fd)
+	st, statErr := pidfd.ReadStat(k.pid())
+	status, err := pidfd.Peek(fd)
 	k.wait()
-	c.s.reap.release(pid)
+	c.s.reap.release(k.pid())
 	if err != nil {
 		return 0, fmt.Errorf("learn how the exec ended: %w", err)
 	}
@@ -132,33 +145,26 @@ func (c *ctr) awaitExec(call *call, k child, master *os.File) (int, error) {
 	return pidfd.Code(status), nil
 }
 
-type watched struct {
-	fd   int
-	stop func()
-}
+func (c *ctr) execNote(pid int) string { return filepath.Join(c.dir, execDir, strconv.Itoa(pid)) }
 
-// watchExec notes the exec on disk, so that the next supervisor can end it, and
-// has ended called when it ends.
-func (c *ctr) watchExec(pid int, note string, ended func()) (watched, error) {
+// noteExec notes the exec on disk, so that the next supervisor can end it, and
+// returns its pidfd.
+func (c *ctr) noteExec(pid int) (int, error) {
 	st, err := pidfd.ReadStat(pid)
 	if err != nil {
-		return watched{}, err
+		return -1, err
 	}
 	fd, err := pidfd.Open(pid, st.StartTime)
 	if err != nil {
-		return watched{}, err
+		return -1, err
 	}
+	note := c.execNote(pid)
 	_ = os.Mkdir(filepath.Dir(note), 0o700)
 	if err := os.WriteFile(note, []byte(strconv.FormatUint(st.StartTime, 10)), 0o600); err != nil {
 		unix.Close(fd)
-		return watched{}, err
+		return -1, err
 	}
-	stop, err := c.s.poll.once(fd, ended)
-	if err != nil {
-		unix.Close(fd)
-		return watched{}, err
-	}
-	return watched{fd, stop}, nil
+	return fd, nil
 }
 
 // endGroup ends pid and its group: at once when its caller wants that, gently

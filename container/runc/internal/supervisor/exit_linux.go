@@ -16,6 +16,8 @@ import (
 // before the process is reaped, so that a supervisor which dies here leaves
 // either a zombie for the next to ask, or the answer.
 func (c *ctr) exit() {
+	c.s.rest.begin()
+	defer c.s.rest.end()
 	rec := c.record()
 	status, err := pidfd.Ended(c.pidfd, rec.Pid, rec.StartTime)
 	x := exitRecord{FinishedAt: time.Now(), ExitCode: pidfd.Code(status)}
@@ -73,7 +75,9 @@ func (c *ctr) stopped(x exitRecord) {
 	c.st = x.apply(c.st)
 	c.mu.Unlock()
 	close(c.exited)
+	c.s.rest.add()
 	c.s.wg.Go(func() {
+		defer c.s.rest.end()
 		c.telling.Lock()
 		defer c.telling.Unlock()
 		c.s.publish(container.Event{ID: c.id, Kind: container.EventStopped})

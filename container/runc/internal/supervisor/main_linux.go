@@ -16,36 +16,57 @@ import (
 	"github.com/lifepod/lifepod/internal/sys"
 )
 
-// Main is the supervisor process. It returns its exit status.
-func Main(config string) int {
+// Main is the supervisor process. It returns its exit status. state is not empty
+// in a program that another one has executed in its place; see kept.
+func Main(config, state string) int {
 	cfg, err := boot.Parse(config)
+	start := starting{upgraded: state != ""}
+	if err == nil && start.upgraded {
+		// Without the state it is as if this process had just been started.
+		start.kept, _ = inherit(state)
+	}
 	if err == nil {
-		err = run(cfg)
+		err = run(cfg, start)
 	}
 	if err == nil {
 		return 0
 	}
-	text := err.Error()
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		text = boot.Already
-	}
-	tell(text)
+	start.tell(err)
 	return 1
 }
 
-// tell answers the agent that started us.
-func tell(word string) {
+// starting is how the process begins.
+type starting struct {
+	upgraded bool
+	kept     *kept
+}
+
+// tell answers the agent that started or upgraded us: nil is ready.
+func (t starting) tell(err error) {
+	if t.kept != nil {
+		tellAsker(t.kept.Asker, err)
+		return
+	}
+	if t.upgraded {
+		return
+	}
+	word := boot.Ready
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		word = boot.Already
+	} else if err != nil {
+		word = err.Error()
+	}
 	_, _ = unix.Write(boot.ReadyFD, []byte(word))
 	unix.Close(boot.ReadyFD)
 }
 
 const gcPercent = 50
 
-func run(cfg boot.Config) error {
+func run(cfg boot.Config, start starting) error {
 	// It allocates in bursts, at starts, and then idles for days: a small heap is
 	// worth more collections.
 	debug.SetGCPercent(gcPercent)
-	if err := settleIn(); err != nil {
+	if err := start.settleIn(); err != nil {
 		return err
 	}
 	place, err := sys.Occupy(cfg.Run, 0o700)
@@ -53,14 +74,11 @@ func run(cfg boot.Config) error {
 		return err
 	}
 	defer place.Leave(cfg.CleanUp)
-	alive, err := tryLock(cfg.Alive())
+	alive, err := start.lockAlive(cfg)
 	if err != nil {
 		return err
 	}
 	defer alive.Close()
-	if err := notePid(alive); err != nil {
-		return err
-	}
 	if f, err := os.OpenFile(cfg.Crash(), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600); err == nil {
 		_ = debug.SetCrashOutput(f, debug.CrashOptions{})
 		f.Close()
@@ -70,31 +88,65 @@ func run(cfg boot.Config) error {
 			return err
 		}
 	}
-	if err := joinCgroup(cfg.CgroupRoot); err != nil {
-		return err
+	if !start.upgraded {
+		if err := joinCgroup(cfg.CgroupRoot); err != nil {
+			return err
+		}
 	}
 	s, err := newSupervisor(cfg)
 	if err != nil {
 		return err
 	}
-	go s.reap.run()
+	s.alive = alive
 	go s.poll.run()
-	if err := s.takeOver(); err != nil {
+	// What is our child already is not to be reaped before it is known.
+	if err := s.reap.during(func() error { return s.takeOver(start.kept) }); err != nil {
 		return err
 	}
-	l, err := s.listen()
-	if err != nil {
+	go s.reap.run()
+	if err := s.open(start); err != nil {
 		return err
 	}
-	go s.accept(l)
+	<-s.quit
+	s.listener.Close() // removes the socket
+	leaveCgroup(cfg.CgroupRoot)
+	return nil
+}
+
+// open serves agents.
+func (s *Supervisor) open(start starting) error {
+	if start.kept == nil {
+		if err := s.listen(); err != nil {
+			return err
+		}
+	}
+	go s.accept()
+	if start.kept != nil {
+		s.thaw()
+		s.upgradeEnds()
+	}
 	s.mu.Lock()
 	s.considerIdle()
 	s.mu.Unlock()
-	tell(boot.Ready)
-	<-s.quit
-	l.Close() // removes the socket
-	leaveCgroup(cfg.CgroupRoot)
+	start.tell(nil)
 	return nil
+}
+
+// lockAlive locks what says that a supervisor lives, or keeps it locked.
+func (t starting) lockAlive(cfg boot.Config) (*os.File, error) {
+	if t.kept != nil {
+		unix.Close(t.kept.Place) // we have it now
+		return os.NewFile(uintptr(t.kept.Alive), cfg.Alive()), nil
+	}
+	f, err := tryLock(cfg.Alive())
+	if err != nil {
+		return nil, err
+	}
+	if err := notePid(f); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 // notePid lets people see which process it is.
@@ -107,7 +159,7 @@ func notePid(f *os.File) error {
 }
 
 // settleIn makes the process one of its own, whatever started it.
-func settleIn() error {
+func (t starting) settleIn() error {
 	failpoint := os.Getenv(sys.FailpointEnv)
 	os.Clearenv()
 	if failpoint != "" {
@@ -117,7 +169,7 @@ func settleIn() error {
 	if err := os.Chdir("/"); err != nil {
 		return err
 	}
-	closeInherited()
+	t.closeInherited()
 	lowerOOMScore()
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("become a subreaper: %w", err)
@@ -125,20 +177,26 @@ func settleIn() error {
 	return nil
 }
 
-// closeInherited closes what an agent's other code left open for us. Our own
-// runtime's descriptors are marked close-on-exec.
-func closeInherited() {
+// closeInherited closes what an agent's other code, or a state that could not be
+// read, left open for us. Our own descriptors are marked close-on-exec.
+func (t starting) closeInherited() {
+	last := boot.ReadyFD
+	if t.upgraded {
+		last = unix.Stderr
+	}
 	entries, _ := os.ReadDir("/proc/self/fd")
 	for _, e := range entries {
 		fd, err := strconv.Atoi(e.Name())
-		if err != nil || fd <= boot.ReadyFD {
+		if err != nil || fd <= last {
 			continue
 		}
 		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
 			unix.Close(fd)
 		}
 	}
-	unix.CloseOnExec(boot.ReadyFD)
+	if !t.upgraded {
+		unix.CloseOnExec(boot.ReadyFD)
+	}
 }
 
 // lowerOOMScore goes as low as we may.

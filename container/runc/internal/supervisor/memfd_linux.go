@@ -3,8 +3,10 @@
 package supervisor
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"unsafe"
 
 	"github.com/opencontainers/runc/libcontainer/exeseal"
 	"golang.org/x/sys/unix"
@@ -31,5 +33,41 @@ func Reexec() error {
 		return fmt.Errorf("copy this program to memory: %w", err)
 	}
 	defer clone.Close()
-	return unix.Exec(fmt.Sprintf("/proc/self/fd/%d", clone.Fd()), os.Args, os.Environ())
+	return become(clone, os.Environ())
+}
+
+// become has this process go on as program. It returns only if that cannot be.
+func become(program *os.File, env []string) error {
+	var was unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &was); err != nil {
+		return err
+	}
+	err := unix.Exec(fmt.Sprintf("/proc/self/fd/%d", rawFd(program)), os.Args, env)
+	// Go has lowered the limit for the new program. Without Go's knowledge, as
+	// processes that are started are to get the lower one.
+	_, _, _ = unix.RawSyscall6(unix.SYS_PRLIMIT64, 0, unix.RLIMIT_NOFILE, uintptr(unsafe.Pointer(&was)), 0, 0, 0)
+	return err
+}
+
+// newMemfd makes a file in memory with this content.
+func newMemfd(name string, body []byte) (*os.File, error) {
+	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("make a file in memory: %w", err)
+	}
+	f := os.NewFile(uintptr(fd), name)
+	if _, err := f.WriteAt(body, 0); err != nil {
+		return nil, errors.Join(fmt.Errorf("write a file in memory: %w", err), f.Close())
+	}
+	return f, nil
+}
+
+// rawFd is f's descriptor, or -1 when it is closed. It stays as it is, which it
+// would not with f.Fd.
+func rawFd(f *os.File) int {
+	n := -1
+	if raw, err := f.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { n = int(fd) })
+	}
+	return n
 }

@@ -27,11 +27,21 @@ func newReaper() *reaper {
 }
 
 func (r *reaper) run() {
-	for range r.signals {
+	for {
 		r.mu.Lock()
 		r.reap()
 		r.mu.Unlock()
+		if _, ok := <-r.signals; !ok {
+			return
+		}
 	}
+}
+
+// own says that pid, which is our child, is waited for by others.
+func (r *reaper) own(pid int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.owned[pid] = true
 }
 
 // start lets f make children. Those whose pids f returns are waited for by

@@ -82,6 +82,68 @@ func (s *streams) terminal(master int, log *crilog.File) error {
 	return nil
 }
 
+// keptStreams are what another program goes on with.
+type keptStreams struct {
+	Stdin      int            `json:"stdin"`
+	TTY        int            `json:"tty"`
+	Stdout     int            `json:"stdout"` // the terminal too
+	Stderr     int            `json:"stderr"`
+	OutCarried crilog.Carried `json:"outCarried"`
+	ErrCarried crilog.Carried `json:"errCarried"`
+	Watched    bool           `json:"watched,omitempty"`
+}
+
+// keep tells what another program is to go on with, which take does. The pump
+// rests meanwhile.
+func (s *streams) keep() keptStreams {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := keptStreams{Stdin: s.stdin, TTY: s.tty, Stdout: -1, Stderr: -1, Watched: len(s.stops) > 0}
+	if len(s.fds) == 0 {
+		return k
+	}
+	k.Stdout, k.OutCarried = s.stdout.Fd, s.stdout.Carried
+	if s.stderr != nil {
+		k.Stderr, k.ErrCarried = s.stderr.Fd, s.stderr.Carried
+	}
+	return k
+}
+
+func (s *streams) take(k keptStreams, log *crilog.File) {
+	s.stdin, s.tty = k.Stdin, k.TTY
+	if k.Stdout < 0 {
+		return
+	}
+	s.fds = []int{k.Stdout}
+	s.stdout = &crilog.Source{Stream: "stdout", Fd: k.Stdout, TTY: k.TTY >= 0, Carried: k.OutCarried}
+	sources := []*crilog.Source{s.stdout}
+	if k.Stderr >= 0 {
+		s.fds = append(s.fds, k.Stderr)
+		s.stderr = &crilog.Source{Stream: "stderr", Fd: k.Stderr, Carried: k.ErrCarried}
+		sources = append(sources, s.stderr)
+	}
+	s.pump = crilog.NewPump(log, sources...)
+}
+
+// rest stops the carrying of output, which rested waits for, until resume.
+func (s *streams) rest() {
+	if s.pump != nil {
+		s.pump.Rest()
+	}
+}
+
+func (s *streams) rested() {
+	if s.pump != nil {
+		s.pump.Rested()
+	}
+}
+
+func (s *streams) resume() {
+	if s.pump != nil {
+		s.pump.Resume()
+	}
+}
+
 // watch begins to carry output.
 func (s *streams) watch(p *poller) error {
 	for _, src := range []*crilog.Source{s.stdout, s.stderr} {

@@ -5,6 +5,7 @@ package supervisor
 import (
 	"cmp"
 	"fmt"
+	"net"
 	"os"
 	"slices"
 	"sync"
@@ -23,16 +24,22 @@ type Supervisor struct {
 	boot string // the machine's boot id
 	poll *poller
 	reap *reaper
+	rest rest
 	wg   sync.WaitGroup
 	quit chan struct{}
 
-	mu      sync.Mutex
-	ctrs    map[string]*ctr
-	conns   map[*conn]bool
-	warned  map[string]bool
-	idle    *time.Timer
-	ended   bool
-	endLock *os.File
+	alive    *os.File // locked as long as the process lives
+	listener *net.UnixListener
+
+	mu        sync.Mutex
+	ctrs      map[string]*ctr
+	wires     map[*wire.Conn]bool // of agents, and of those who may become some
+	conns     map[*conn]bool
+	warned    map[string]bool
+	idle      *time.Timer
+	upgrading bool
+	ended     bool
+	endLock   *os.File
 
 	hides sync.Map // runtime programs that do not bear a hybrid machine, or do
 }
@@ -44,7 +51,7 @@ func newSupervisor(cfg boot.Config) (*Supervisor, error) {
 	}
 	return &Supervisor{
 		cfg: cfg, boot: bootID(), poll: poll, reap: newReaper(), quit: make(chan struct{}),
-		ctrs: map[string]*ctr{}, conns: map[*conn]bool{}, warned: map[string]bool{},
+		ctrs: map[string]*ctr{}, wires: map[*wire.Conn]bool{}, conns: map[*conn]bool{}, warned: map[string]bool{},
 	}, nil
 }
 
@@ -90,8 +97,7 @@ func (s *Supervisor) forget(c *ctr) {
 
 // considerIdle has the process end in a while if nobody needs it. s.mu is held.
 func (s *Supervisor) considerIdle() {
-	needed := len(s.ctrs) > 0 || len(s.conns) > 0
-	switch {
+	switch needed := s.needed(); {
 	case needed && s.idle != nil:
 		s.idle.Stop()
 		s.idle = nil
@@ -99,6 +105,9 @@ func (s *Supervisor) considerIdle() {
 		s.idle = time.AfterFunc(s.cfg.Idle, s.tryEnd)
 	}
 }
+
+// needed tells that the process has something to do. s.mu is held.
+func (s *Supervisor) needed() bool { return len(s.ctrs) > 0 || len(s.conns) > 0 || s.upgrading }
 
 func (s *Supervisor) all() []*ctr {
 	s.mu.Lock()

@@ -20,14 +20,20 @@ import (
 const settleTime = time.Second
 
 // takeOver takes up what earlier supervisors left: living containers go on,
-// dead ones get an exit, half-made and half-removed ones are removed.
-func (s *Supervisor) takeOver() error {
+// dead ones get an exit, half-made and half-removed ones are removed. Those in k
+// go on as they were; k is nil unless an earlier program of this process ran.
+func (s *Supervisor) takeOver(k *kept) error {
+	if k != nil {
+		if err := effectGoOn.Do(func() error { return s.goOn(k) }); err != nil {
+			return err
+		}
+	}
 	dirs, err := os.ReadDir(s.cfg.Containers())
 	if err != nil {
 		return err
 	}
 	for _, d := range dirs {
-		if !container.ValidID(d.Name()) {
+		if _, err := s.get(d.Name()); err == nil || !container.ValidID(d.Name()) {
 			continue
 		}
 		if err := s.takeUp(d.Name()); err != nil {
@@ -100,20 +106,25 @@ func (c *ctr) resume(st stored) error {
 	c.killExecs()
 	c.killStrays()
 	if st.rec.Boot == c.s.boot {
+		c.adoptChild(st.rec.Pid, st.rec.StartTime)
 		c.pidfd, err = pidfd.Open(st.rec.Pid, st.rec.StartTime)
 	}
 	if st.rec.Boot != c.s.boot || err != nil {
-		c.pidfd, c.pending = -1, true
-		c.s.wg.Go(func() {
-			select {
-			case <-c.exited:
-			case <-time.After(settleTime):
-				c.settle(nil, 0)
-			}
-		})
+		c.pidfd = -1
+		c.settleSoon()
 		return nil //nolint:nilerr // its end was seen; by whom is no error
 	}
 	return c.resumeLiving()
+}
+
+// adoptChild sees to it that pid is waited for here if it is our child, as that
+// of an earlier program in this process is.
+func (c *ctr) adoptChild(pid int, startTime uint64) {
+	st, err := pidfd.ReadStat(pid)
+	if err == nil && st.Parent == os.Getpid() && st.StartTime == startTime {
+		c.init = pidChild(pid)
+		c.s.reap.own(pid)
+	}
 }
 
 // resumeLiving goes on with a process that lives. A start that was under way is
@@ -123,7 +134,9 @@ func (c *ctr) resumeLiving() error {
 	unstarted := err == nil && stat.Name == c.rec.Waiting
 	if unstarted && c.rec.Phase == phaseStarting {
 		c.attempted = true
+		c.s.rest.add()
 		c.s.wg.Go(func() {
+			defer c.s.rest.end()
 			c.op.Lock()
 			defer c.op.Unlock()
 			if err := c.startProgram(); err != nil {
@@ -144,6 +157,20 @@ func (c *ctr) resumeLiving() error {
 		}
 	}
 	return c.watchProcess()
+}
+
+// settleSoon waits a while for an agent that knows how the container ended.
+func (c *ctr) settleSoon() {
+	c.pending = true
+	c.s.wg.Go(func() {
+		select {
+		case <-c.exited:
+		case <-time.After(settleTime):
+			c.s.rest.begin()
+			defer c.s.rest.end()
+			c.settle(nil, 0)
+		}
+	})
 }
 
 // settle gives a container that ended unseen its exit: from a pidfd that was

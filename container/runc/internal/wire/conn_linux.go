@@ -17,7 +17,14 @@ type Conn struct {
 	c    *net.UnixConn
 	send sync.Mutex
 	oob  []byte
+
+	mu      sync.Mutex // guards what follows, and the read deadline
+	stopped bool
+	inFrame bool
 }
+
+// ErrStopped is what Receive returns after Stop.
+var ErrStopped = errors.New("the connection is stopped")
 
 // NewConn speaks over c, which it owns from now on.
 func NewConn(c *net.UnixConn) *Conn {
@@ -87,10 +94,57 @@ func rawFd(f *os.File) int {
 	return n
 }
 
+// Stop has Receive return ErrStopped, with no byte of a message taken: one that
+// waits for a message's first byte does at once, one that has that goes on to
+// the message's end. Resume takes it back.
+func (c *Conn) Stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stopped = true
+	if !c.inFrame {
+		_ = c.c.SetReadDeadline(time.Unix(1, 0))
+	}
+}
+
+// Resume has Receive receive again.
+func (c *Conn) Resume() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stopped = false
+}
+
+// Fd is the connection's descriptor, for as long as it is not closed.
+func (c *Conn) Fd() int {
+	n := -1
+	if raw, err := c.c.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { n = int(fd) })
+	}
+	return n
+}
+
+// between says that no message has begun.
+func (c *Conn) between() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopped {
+		return ErrStopped
+	}
+	c.inFrame = false
+	return c.c.SetReadDeadline(time.Time{})
+}
+
+// within says that one has.
+func (c *Conn) within() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.inFrame = true
+	return c.c.SetReadDeadline(time.Now().Add(FrameTimeout))
+}
+
 // Receive waits for the next message, without limit until its first byte is
 // there. The message's files are the caller's.
 func (c *Conn) Receive() (*Message, error) {
-	if err := c.c.SetReadDeadline(time.Time{}); err != nil {
+	if err := c.between(); err != nil {
 		return nil, err
 	}
 	var files []*os.File
@@ -105,10 +159,13 @@ func (c *Conn) Receive() (*Message, error) {
 func (c *Conn) receive(files *[]*os.File) (*Message, error) {
 	header := make([]byte, headerSize)
 	n, err := c.read(header, files)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, ErrStopped
+	}
 	if err != nil {
 		return nil, err
 	}
-	if err := c.c.SetReadDeadline(time.Now().Add(FrameTimeout)); err != nil {
+	if err := c.within(); err != nil {
 		return nil, err
 	}
 	if err := c.fill(header[n:], files); err != nil {

@@ -6,4 +6,7 @@
 // with an id of its own, and the supervisor answers each with zero or more
 // [OpProgress] and one [OpDone]. Messages with id 0 are the supervisor's own:
 // events, descriptors to hold, lines to log.
+//
+// Frames, hello and [OpUpgrade] are the same in all versions: an agent that meets
+// a supervisor of another one can ask it to go on as the agent's own.
 package wire

@@ -13,7 +13,8 @@ import (
 	"github.com/lifepod/lifepod/container"
 )
 
-// Version is the protocol's. Both sides must have the same.
+// Version is the protocol's. Both sides must have the same, but to ask for an
+// upgrade.
 const Version = 1
 
 // Limits of one frame. A frame that has begun must end within FrameTimeout.
@@ -39,6 +40,10 @@ const (
 	OpCloseStdin = "closestdin" // the attached input has ended
 	OpReopen     = "reopen"
 	OpAdopt      = "adopt" // carries a pidfd that was opened while the process lived
+	// OpUpgrade comes in hello's place, whatever the version, and carries the
+	// program that is to go on as this supervisor. OpDone answers it, or OpLog of
+	// one that ended on the way, and that ends the connection.
+	OpUpgrade = "upgrade"
 )
 
 // Messages that the supervisor sends.
@@ -68,6 +73,10 @@ type (
 		Version int    `json:"version"`
 		Pid     int    `json:"pid,omitempty"`
 		Program string `json:"program,omitempty"`
+	}
+	// Upgrade is the body of OpUpgrade.
+	Upgrade struct {
+		Program string `json:"program"` // its name, for messages
 	}
 	// Target names the container of a call that needs no more.
 	Target struct {
