@@ -139,6 +139,14 @@ type Exec struct {
 // Size is a terminal's, in characters.
 type Size struct{ Width, Height uint16 }
 
+// Preparer is a Runtime that can make ready for a container which will be created
+// in a moment: what that would wait for begins now. It returns at once; there is
+// nothing to undo when no container comes, and no error that Create would not
+// meet again.
+type Preparer interface {
+	Prepare(ctx context.Context)
+}
+
 // Attacher is a Runtime that can join a running container's own streams. The
 // call returns when the container ends, stdin and output end, or ctx ends.
 type Attacher interface {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/lifepod/lifepod/container"
@@ -32,6 +33,9 @@ func (r *Runtime) CreateContainer(ctx context.Context, sandboxID string, config 
 	if err := r.checkContainer(config, s); err != nil {
 		return "", err
 	}
+	var making sync.WaitGroup
+	defer making.Wait()
+	making.Go(func() { r.prepare(ctx, s.Handler) })
 	img, err := r.o.Images.Get(ctx, config.GetImage().GetImage())
 	if err != nil {
 		return "", wrap(err, "resolve image %q", config.GetImage().GetImage())

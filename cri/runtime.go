@@ -155,6 +155,13 @@ func (r *Runtime) runtime(handler string) (container.Runtime, error) {
 	return nil, errorf(codes.InvalidArgument, "no runtime for %q is configured", handler)
 }
 
+// prepare has the runtime of a handler make ready for a container.
+func (r *Runtime) prepare(ctx context.Context, handler string) {
+	if p, ok := r.runtimes()[handler].(container.Preparer); ok {
+		p.Prepare(ctx)
+	}
+}
+
 // Close stops listening and ends all GetContainerEvents. Containers go on.
 func (r *Runtime) Close(context.Context) error {
 	r.stop()

@@ -64,6 +64,7 @@ func (r *Runtime) setUp(ctx context.Context, s *sandbox) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return r.setUpNetwork(ctx, s) })
 	g.Go(func() error { return r.writeFiles(s) })
+	g.Go(func() error { r.prepare(ctx, s.Handler); return nil })
 	if s.OwnCgroup {
 		g.Go(func() error { return r.o.Cgroups.Ensure(ctx, s.Cgroup, cgroups.Values{}) })
 	}

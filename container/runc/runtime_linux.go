@@ -37,6 +37,7 @@ type Runtime struct {
 
 var (
 	_ container.Runtime     = (*Runtime)(nil)
+	_ container.Preparer    = (*Runtime)(nil)
 	_ container.Attacher    = (*Runtime)(nil)
 	_ container.Updater     = (*Runtime)(nil)
 	_ container.LogReopener = (*Runtime)(nil)
@@ -104,6 +105,14 @@ func (r *Runtime) leave() {
 	}
 	r.place.Leave(r.cfg.CleanUp)
 	r.place = nil
+}
+
+// Prepare implements container.Preparer: it sees to it that a supervisor runs, and
+// that the kernel will not keep it waiting.
+func (r *Runtime) Prepare(ctx context.Context) {
+	if err := r.do(ctx, true, wire.OpPrepare, struct{}{}, nil); err != nil {
+		r.opts.Log.V(1).Info("prepare for a container", "error", err.Error())
+	}
 }
 
 // Create implements container.Runtime.

@@ -51,6 +51,26 @@ func hybrid() bool {
 	return err == nil && !cgroups.IsCgroup2UnifiedMode()
 }
 
+// prepare gets the kernel over the wait of a v1 cgroup's first new process: it
+// stops all forks of the machine for that, after an RCU grace period (here 5 to 12
+// ms) unless the last such change was just now. Entering our own cgroup once more
+// is such a change, and changes nothing. On v2 processes are born in their cgroup.
+func (s *Supervisor) prepare() {
+	if cgroups.IsCgroup2UnifiedMode() {
+		return
+	}
+	s.wg.Go(func() {
+		m, err := supervisorCgroup(s.cfg.CgroupRoot)
+		if err != nil {
+			return
+		}
+		for _, dir := range m.GetPaths() {
+			_ = enter(dir) // any of them: the lock is one for all
+			return
+		}
+	})
+}
+
 func enter(dir string) error {
 	return os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte("0"), 0)
 }

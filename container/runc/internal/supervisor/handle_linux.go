@@ -55,6 +55,9 @@ func (s *Supervisor) handlePlain(m *wire.Message) (any, error) {
 	switch m.Op {
 	case wire.OpList:
 		return s.list(), nil
+	case wire.OpPrepare:
+		s.prepare()
+		return nil, nil
 	case wire.OpCreate:
 		var r wire.Create
 		if err := decode(m, &r); err != nil {

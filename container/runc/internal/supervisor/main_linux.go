@@ -165,6 +165,9 @@ func (t starting) settleIn() error {
 	if failpoint != "" {
 		os.Setenv(sys.FailpointEnv, failpoint)
 	}
+	// libcontainer hands this one down to its inits, which do one thing at a time
+	// and are quicker without threads for more.
+	os.Setenv("GOMAXPROCS", "1")
 	unix.Umask(0o022)
 	if err := os.Chdir("/"); err != nil {
 		return err

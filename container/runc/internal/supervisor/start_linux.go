@@ -5,6 +5,7 @@ package supervisor
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/lifepod/lifepod/container"
@@ -77,6 +78,7 @@ func (c *ctr) started(at time.Time) error {
 
 func (c *ctr) letGo() (done func(), err error) {
 	c.mu.Lock()
+	again := c.attempted
 	c.attempted = true
 	c.mu.Unlock()
 	err = effectStart.Do(func() (err error) {
@@ -85,6 +87,9 @@ func (c *ctr) letGo() (done func(), err error) {
 	})
 	if err != nil && done != nil {
 		done()
+	}
+	if again && errors.Is(err, fs.ErrNotExist) {
+		return func() {}, nil // the start that failed had let it go
 	}
 	return done, err
 }

@@ -27,6 +27,7 @@ const (
 // Operations that an agent asks for.
 const (
 	OpHello      = "hello"
+	OpPrepare    = "prepare" // a container will be created in a moment
 	OpCreate     = "create"
 	OpStart      = "start"
 	OpSignal     = "signal"
