@@ -63,7 +63,8 @@ func (p *pipe) Write(b []byte) (int, error) {
 	return n, nil
 }
 
-// ReadFrom implements io.ReaderFrom, without a copy.
+// ReadFrom implements io.ReaderFrom, without a copy. It fills each chunk: to hand
+// over one wakes the reader, which costs more than a short read.
 func (p *pipe) ReadFrom(r io.Reader) (int64, error) {
 	var total int64
 	for {
@@ -71,7 +72,7 @@ func (p *pipe) ReadFrom(r io.Reader) (int64, error) {
 		if err != nil {
 			return total, err
 		}
-		n, err := r.Read(c)
+		n, err := readFull(r, c)
 		total += int64(n)
 		p.full <- c[:n]
 		if errors.Is(err, io.EOF) {
@@ -81,6 +82,16 @@ func (p *pipe) ReadFrom(r io.Reader) (int64, error) {
 			return total, err
 		}
 	}
+}
+
+// readFull is io.ReadFull, but ends with r's own error.
+func readFull(r io.Reader, b []byte) (n int, err error) {
+	for n < len(b) && err == nil {
+		var k int
+		k, err = r.Read(b[n:])
+		n += k
+	}
+	return n, err
 }
 
 // end tells the reader that nothing comes after what was written: err, or

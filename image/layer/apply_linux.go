@@ -154,9 +154,10 @@ func (u *unpacker) create(parent int, base, name string, h *tar.Header, r io.Rea
 }
 
 func (u *unpacker) make(parent int, base string, h *tar.Header, r io.Reader) error {
+	if regular(h) {
+		return u.file(parent, base, h, r)
+	}
 	switch h.Typeflag {
-	case tar.TypeReg, tar.TypeGNUSparse, '\x00', '7':
-		return u.file(parent, base, h.Size, r)
 	case tar.TypeDir:
 		return unix.Mkdirat(parent, base, 0o700)
 	case tar.TypeSymlink:

@@ -10,18 +10,40 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// file makes a regular file of size bytes. Long runs of zeros become holes.
-func (u *unpacker) file(parent int, base string, size int64, r io.Reader) error {
+// file makes a regular file with its owner and mode. Long runs of zeros become
+// holes.
+func (u *unpacker) file(parent int, base string, h *tar.Header, r io.Reader) error {
+	mode := uint32(h.Mode) & 0o7777
 	fd, err := unix.Openat(parent, base,
-		unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+		unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, mode&0o777)
 	if err != nil {
 		return err
 	}
 	hole, err := u.fill(fd, r)
 	if err == nil && hole {
-		err = unix.Ftruncate(fd, size)
+		err = unix.Ftruncate(fd, h.Size)
+	}
+	if err == nil {
+		err = own(fd, h.Uid, h.Gid, mode)
 	}
 	return errors.Join(err, unix.Close(fd))
+}
+
+// own changes owner and mode if they are not right yet: that is seldom, and
+// looking costs a tenth of it.
+func own(fd, uid, gid int, mode uint32) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return err
+	}
+	if int(st.Uid) != uid || int(st.Gid) != gid {
+		if err := unix.Fchown(fd, uid, gid); err != nil {
+			return err
+		}
+	} else if st.Mode&0o7777 == mode {
+		return nil
+	}
+	return unix.Fchmod(fd, mode)
 }
 
 const holeSize = 64 << 10
@@ -75,15 +97,24 @@ func writeAll(fd int, b []byte) error {
 	return nil
 }
 
+func regular(h *tar.Header) bool {
+	switch h.Typeflag {
+	case tar.TypeReg, tar.TypeGNUSparse, '\x00', '7':
+		return true
+	}
+	return false
+}
+
 // attributes sets owner, mode, extended attributes and times, in this order:
 // each of the first two would take from the next.
 func (u *unpacker) attributes(parent int, base, name string, h *tar.Header) error {
-	if u.setgid || h.Uid != u.uid || h.Gid != u.gid || h.Typeflag == tar.TypeDir {
+	isFile := regular(h) // it has them already
+	if !isFile && (u.setgid || h.Uid != u.uid || h.Gid != u.gid || h.Typeflag == tar.TypeDir) {
 		if err := unix.Fchownat(parent, base, h.Uid, h.Gid, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 			return err
 		}
 	}
-	if h.Typeflag != tar.TypeSymlink {
+	if !isFile && h.Typeflag != tar.TypeSymlink {
 		if err := unix.Fchmodat(parent, base, uint32(h.Mode)&0o7777, 0); err != nil {
 			return err
 		}
@@ -115,7 +146,7 @@ func setXattrs(p string, h *tar.Header) error {
 			continue
 		}
 		err := unix.Lsetxattr(p, name, []byte(v), 0)
-		plain := h.Typeflag == tar.TypeReg || h.Typeflag == tar.TypeDir
+		plain := regular(h) || h.Typeflag == tar.TypeDir
 		if errors.Is(err, unix.ENOTSUP) || errors.Is(err, unix.EPERM) && !plain && strings.HasPrefix(name, "user.") {
 			continue
 		}
