@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 )
@@ -116,6 +117,9 @@ func (s *Store) removeDead() (int, error) {
 	}
 	n := 0
 	for _, e := range entries {
+		if e.Name() == partialDir {
+			continue
+		}
 		dir := filepath.Join(ingest, e.Name())
 		l, ok, err := tryFlock(filepath.Join(dir, "lock"))
 		if err != nil {
@@ -131,7 +135,7 @@ func (s *Store) removeDead() (int, error) {
 			return n, err
 		}
 	}
-	return n, s.removeStrays(entries)
+	return n, errors.Join(s.removeStrays(entries), s.removePartials(time.Now()))
 }
 
 // removeStrays removes layers of sessions that have no directory for blobs, and

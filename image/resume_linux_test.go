@@ -1,0 +1,323 @@
+package image_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/lifepod/lifepod/image"
+	"github.com/lifepod/lifepod/image/imagetest"
+	"github.com/lifepod/lifepod/image/remote"
+)
+
+// ranges notes what was asked of blobs, as "digest Range", and passes it on.
+type ranges struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (r *ranges) fault(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		_, id, _ := strings.Cut(req.URL.Path, "/blobs/")
+		r.mu.Lock()
+		r.all = append(r.all, strings.TrimSpace(id+" "+req.Header.Get("Range")))
+		r.mu.Unlock()
+		next.ServeHTTP(w, req)
+	})
+}
+
+func partials(t *testing.T, s *image.Store) []string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(s.Root(), "content/ingest/partial/*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// single publishes an image of one layer and returns its blob.
+func single(t *testing.T, reg *imagetest.Registry, size int) imagetest.Blob {
+	t.Helper()
+	img := imagetest.Random(7, 1, size)
+	img.Layers[0].Compression = imagetest.Gzip
+	b, err := img.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := reg.Add("a:1", img); err != nil {
+		t.Fatal(err)
+	}
+	return b.Layers[0]
+}
+
+// broken pulls an image from a registry that breaks off after n bytes of its
+// layer, for good.
+func broken(t *testing.T, s *image.Store, reg *imagetest.Registry, name string, blob imagetest.Blob, n int) {
+	t.Helper()
+	reg.On(blob.Digest.String(), imagetest.Truncate(n))
+	reg.On(blob.Digest.String(), imagetest.NoRange())
+	if _, err := s.Pull(t.Context(), name, image.PullOptions{}); err == nil {
+		t.Fatal("a pull from a broken registry succeeded")
+	}
+	reg.Heal()
+}
+
+// A pull goes on where an earlier one broke off, also that of another process
+// or store; what it left is gone then.
+func TestResume(t *testing.T) {
+	s, reg, host := open(t, image.Options{Client: remote.Options{Retries: -1}})
+	blob := single(t, reg, 100_000)
+	broken(t, s, reg, host+"/a:1", blob, 30_000)
+	if got := partials(t, s); len(got) != 1 {
+		t.Fatalf("left of a pull: %q", got)
+	}
+	asked := &ranges{}
+	reg.On("/blobs/", asked.fault)
+	other, err := image.Open(s.Root(), image.Options{NoSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	img, err := other.Pull(t.Context(), host+"/a:1", image.PullOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := blob.Digest.String() + " bytes=30000-"; asked.all[len(asked.all)-1] != want {
+		t.Errorf("asked for %q, not %q", asked.all, want)
+	}
+	if got := partials(t, s); len(got) != 0 {
+		t.Errorf("left behind: %q", got)
+	}
+	mount(t, s, "k", img, false)
+}
+
+// What was left and is not the beginning of the blob is dropped, and all fetched.
+func TestResumeDamaged(t *testing.T) {
+	for name, damage := range map[string]func(b []byte, size int) []byte{
+		"a bit":      func(b []byte, _ int) []byte { b[len(b)/2] ^= 1; return b },
+		"zeros":      func(b []byte, _ int) []byte { return make([]byte, len(b)) },
+		"longer":     func(b []byte, size int) []byte { return make([]byte, size+1) },
+		"as long":    func(_ []byte, size int) []byte { return make([]byte, size) },
+		"other data": func([]byte, int) []byte { return bytes.Repeat([]byte("x"), 999) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, reg, host := open(t, image.Options{Client: remote.Options{Retries: -1}})
+			blob := single(t, reg, 100_000)
+			broken(t, s, reg, host+"/a:1", blob, 30_000)
+			file := partials(t, s)[0]
+			b, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(file, damage(b, int(blob.Size)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			img, err := s.Pull(t.Context(), host+"/a:1", image.PullOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if bad, err := s.Check(t.Context()); err != nil || len(bad) > 0 || len(partials(t, s)) > 0 {
+				t.Errorf("%q, %v; left %q", bad, err, partials(t, s))
+			}
+			mount(t, s, "k", img, false)
+		})
+	}
+}
+
+// What nobody comes back for is removed after an hour, unless someone has it.
+func TestOldPartialsGo(t *testing.T) {
+	s, reg, host := open(t, image.Options{Client: remote.Options{Retries: -1}})
+	broken(t, s, reg, host+"/a:1", single(t, reg, 100_000), 30_000)
+	reopen := func() {
+		t.Helper()
+		again, err := image.Open(s.Root(), image.Options{NoSync: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := again.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reopen()
+	left := partials(t, s)
+	if len(left) != 1 {
+		t.Fatalf("it went at once: %q", left)
+	}
+	old := time.Now().Add(-61 * time.Minute)
+	if err := os.Chtimes(left[0], old, old); err != nil {
+		t.Fatal(err)
+	}
+	reopen()
+	if left := partials(t, s); len(left) != 0 {
+		t.Errorf("left behind: %q", left)
+	}
+}
+
+// A process that is killed in the middle of a blob leaves its beginning to the
+// next one.
+func TestResumeAfterKill(t *testing.T) {
+	s, reg, host := open(t, image.Options{})
+	blob := single(t, reg, 400_000)
+	reg.On(blob.Digest.String(), imagetest.Slow(5_000, 10*time.Millisecond))
+	cmd := helper(s.Root(), host+"/a:1")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for { // until something has come
+		if p := partials(t, s); len(p) == 1 {
+			if fi, err := os.Stat(p[0]); err == nil && fi.Size() > 10_000 {
+				break
+			}
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	reg.Heal()
+	asked := &ranges{}
+	reg.On(blob.Digest.String(), asked.fault)
+	img, err := s.Pull(t.Context(), host+"/a:1", image.PullOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(asked.all) != 1 || !strings.Contains(asked.all[0], " bytes=") {
+		t.Errorf("asked for %q", asked.all)
+	}
+	mount(t, s, "k", img, false)
+}
+
+// A pull that is cancelled leaves what came, too.
+func TestResumeAfterCancel(t *testing.T) {
+	s, reg, host := open(t, image.Options{})
+	blob := single(t, reg, 400_000)
+	reg.On(blob.Digest.String(), imagetest.Slow(5_000, 10*time.Millisecond))
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err := s.Pull(ctx, host+"/a:1", image.PullOptions{Progress: func(p image.Progress) {
+		if p.Bytes > 0 {
+			cancel()
+		}
+	}})
+	if !errors.Is(err, context.Canceled) || len(partials(t, s)) != 1 {
+		t.Fatalf("%v; left %q", err, partials(t, s))
+	}
+	reg.Heal()
+	asked := &ranges{}
+	reg.On(blob.Digest.String(), asked.fault)
+	if _, err := s.Pull(t.Context(), host+"/a:1", image.PullOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if len(asked.all) != 1 || !strings.Contains(asked.all[0], " bytes=") {
+		t.Errorf("asked for %q", asked.all)
+	}
+}
+
+// family is n images that share layers, and the number of their layers' blobs.
+func family(t *testing.T, reg *imagetest.Registry, n int) (names []string, layers map[string]bool) {
+	t.Helper()
+	base := imagetest.Random(1, 4, 20_000)
+	layers = map[string]bool{}
+	for i := range n {
+		img := imagetest.Random(uint64(i+2), 2, 5_000)
+		img.Layers = append(append([]imagetest.Layer(nil), base.Layers[:1+i%4]...), img.Layers...)
+		b, err := img.Build()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range b.Layers {
+			layers[l.Digest.String()] = true
+		}
+		name := fmt.Sprintf("i%d:1", i)
+		if _, err := reg.Add(name, img); err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, name)
+	}
+	return names, layers
+}
+
+// onlyOnce fails unless each of the layers was asked for once.
+func onlyOnce(t *testing.T, reg *imagetest.Registry, layers map[string]bool) {
+	t.Helper()
+	seen := map[string]int{}
+	for _, r := range reg.Requests() {
+		_, id, _ := strings.Cut(r, "/blobs/")
+		seen[id]++
+	}
+	for id := range layers {
+		if seen[id] != 1 {
+			t.Errorf("%s was fetched %d times", id, seen[id])
+		}
+	}
+}
+
+// 100 pulls at once of 20 images that share layers fetch each blob once.
+func TestHundredPulls(t *testing.T) {
+	s, reg, host := open(t, image.Options{})
+	names, layers := family(t, reg, 20)
+	var wg sync.WaitGroup
+	for i := range 100 {
+		wg.Go(func() {
+			if _, err := s.Pull(t.Context(), host+"/"+names[i%len(names)], image.PullOptions{}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	onlyOnce(t, reg, layers)
+	if list, err := s.List(t.Context()); err != nil || len(list) != 20 {
+		t.Errorf("%d images, %v", len(list), err)
+	}
+}
+
+// TestHelperPullAll is one process of TestProcessesShareBlobs.
+func TestHelperPullAll(t *testing.T) {
+	root, names, ok := strings.Cut(os.Getenv("IMAGE_TEST_PULL_ALL"), "|")
+	if !ok {
+		t.Skip("it is a helper of other tests")
+	}
+	s, err := image.Open(root, image.Options{NoSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var wg sync.WaitGroup
+	for _, name := range strings.Split(names, ",") {
+		wg.Go(func() {
+			if _, err := s.Pull(t.Context(), name, image.PullOptions{}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// Processes that pull the same at once fetch each blob once.
+func TestProcessesShareBlobs(t *testing.T) {
+	s, reg, host := open(t, image.Options{})
+	names, layers := family(t, reg, 5)
+	for i := range names {
+		names[i] = host + "/" + names[i]
+	}
+	var wg sync.WaitGroup
+	for range 4 {
+		cmd := helper("", "", "IMAGE_TEST_PULL_ALL="+s.Root()+"|"+strings.Join(names, ","))
+		cmd.Args[1] = "-test.run=^TestHelperPullAll$"
+		wg.Go(func() {
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%v: %s", err, out)
+			}
+		})
+	}
+	wg.Wait()
+	onlyOnce(t, reg, layers)
+}
