@@ -52,6 +52,10 @@ mutants: ## break lifecycle/plan line by line; every breakage must be caught
 bench: build ## the figures of BENCHMARKS.md
 	@hack/bench
 
+.PHONY: bench-image
+bench-image: ## a pull beside containerd, podman and the floor (root)
+	@hack/bench-image
+
 .PHONY: examples
 examples: build ## run every example
 	@hack/examples
