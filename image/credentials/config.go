@@ -8,9 +8,6 @@ import (
 	"strings"
 )
 
-// Auth is one pair of credentials.
-type Auth struct{ Username, Password string }
-
 // Config maps registries ("host", "host:port", "host/path", also with a scheme,
 // the host maybe a glob) to credentials.
 type Config map[string]Auth
@@ -46,10 +43,10 @@ func ParseConfig(b []byte) (Config, error) {
 func decode(entries map[string]entry) (Config, error) {
 	c := Config{}
 	for registry, e := range entries {
-		a := Auth{e.Username, e.Password}
+		a := Auth{Username: e.Username, Password: e.Password}
 		if e.Auth != "" {
 			var err error
-			if a, err = decodeAuth(e.Auth); err != nil {
+			if a, err = DecodeAuth(e.Auth); err != nil {
 				return nil, fmt.Errorf("credentials of %s: %w", registry, err)
 			}
 		}
@@ -58,8 +55,9 @@ func decode(entries map[string]entry) (Config, error) {
 	return c, nil
 }
 
-// decodeAuth reads base64 of user:password, padded or not.
-func decodeAuth(s string) (Auth, error) {
+// DecodeAuth reads base64 of user:password, padded or not. Its errors hold
+// nothing of it.
+func DecodeAuth(s string) (Auth, error) {
 	enc := base64.RawStdEncoding
 	if strings.HasSuffix(strings.TrimSpace(s), "=") {
 		enc = base64.StdEncoding
@@ -72,5 +70,5 @@ func decodeAuth(s string) (Auth, error) {
 	if !ok {
 		return Auth{}, errors.New("unable to parse auth field, must be formatted as base64(username:password)")
 	}
-	return Auth{user, password}, nil
+	return Auth{Username: user, Password: password}, nil
 }

@@ -70,7 +70,7 @@ func TestSeveralForOneRegistry(t *testing.T) {
 
 func TestParse(t *testing.T) {
 	b64 := base64.StdEncoding.EncodeToString([]byte("user:pa:ss"))
-	want := Auth{"user", "pa:ss"}
+	want := Auth{Username: "user", Password: "pa:ss"}
 	for name, b := range map[string]string{
 		"user and password": `{"auths":{"a.io":{"username":"user","password":"pa:ss"}}}`,
 		"auth":              `{"auths":{"a.io":{"auth":"` + b64 + `"}}}`,

@@ -1,5 +1,67 @@
-// Package credentials picks what to log in to a registry with out of Docker's
-// configuration files: dockerconfigjson and dockercfg, as pull secrets hold
-// them. It is pure; matching is Kubernetes': hosts may be globs, the longest
+// Package credentials picks what to log in to a registry with. It is pure: it
+// reads Docker's configuration as pull secrets hold it (dockerconfigjson and
+// dockercfg), and matches as Kubernetes does: hosts may be globs, the longest
 // path wins, and several credentials may fit, to be tried in order.
+//
+// What has to be asked for is a [Source]: package dockerconfig has the files and
+// helper programs of docker, podman and the kubelet, package plugin the
+// kubelet's credential providers.
 package credentials
+
+import (
+	"context"
+	"errors"
+)
+
+// Auth is one pair of credentials, or a token. The zero value is anonymous.
+type Auth struct {
+	Username, Password string
+	// IdentityToken is exchanged for access tokens, RegistryToken is sent as it is.
+	IdentityToken, RegistryToken string
+}
+
+// String says who, and keeps the secrets: formatting an Auth prints none.
+func (a Auth) String() string {
+	switch {
+	case a.RegistryToken != "":
+		return "a registry token"
+	case a.IdentityToken != "":
+		return "an identity token"
+	case a.Username != "":
+		return "user " + a.Username
+	}
+	return "anonymous"
+}
+
+// GoString is String.
+func (a Auth) GoString() string { return a.String() }
+
+// Source finds the credentials for a repository ("docker.io/library/busybox"),
+// in the order in which to try them; none means that it knows of none. An error
+// tells what could not be asked: the credentials beside it are good. Its texts
+// hold no secret. Lookup may be called concurrently.
+type Source interface {
+	Lookup(ctx context.Context, repository string) ([]Auth, error)
+}
+
+// Func is a function as a Source.
+type Func func(ctx context.Context, repository string) ([]Auth, error)
+
+// Lookup calls f.
+func (f Func) Lookup(ctx context.Context, repository string) ([]Auth, error) {
+	return f(ctx, repository)
+}
+
+// Sources asks several in order.
+type Sources []Source
+
+// Lookup joins the answers, and the errors.
+func (s Sources) Lookup(ctx context.Context, repository string) ([]Auth, error) {
+	var found []Auth
+	var errs []error
+	for _, one := range s {
+		a, err := one.Lookup(ctx, repository)
+		found, errs = append(found, a...), append(errs, err)
+	}
+	return found, errors.Join(errs...)
+}

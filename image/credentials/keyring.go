@@ -58,7 +58,7 @@ func keyOf(name string) (string, bool) {
 func (k *Keyring) Lookup(repository string) []Auth {
 	var found []Auth
 	for _, key := range k.index {
-		if matches(key, repository) {
+		if Match(key, repository) {
 			found = append(found, k.creds[key]...)
 		}
 	}
@@ -68,9 +68,10 @@ func (k *Keyring) Lookup(repository string) []Auth {
 	return found
 }
 
-// matches says whether a key, whose host may hold globs, covers a repository:
-// the same port, as many labels in the host, and a path that begins like it.
-func matches(key, repository string) bool {
+// Match says whether a key ("*.registry.example/team"), whose host may hold
+// globs, covers a repository: the same port, as many labels in the host, and a
+// path that begins like it.
+func Match(key, repository string) bool {
 	g, err := url.Parse("https://" + key)
 	if err != nil {
 		return false

@@ -213,7 +213,7 @@ func TestRedirects(t *testing.T) {
 	t.Run("and back", func(t *testing.T) {
 		reg, host, d, _ := serve(t)
 		o := newOther(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, "http://"+host+"/v2/private/blobs/"+d.Digest.String(), 307)
+			http.Redirect(w, r, "http://"+host+"/v2/private/blobs/"+d.Digest.String(), http.StatusTemporaryRedirect)
 		}))
 		reg.On("", imagetest.Basic("user", "canary"))
 		reg.On("/a/b/blobs/", func(next http.Handler) http.Handler { return away(next, o, 302) })
