@@ -11,9 +11,9 @@ import (
 	"github.com/lifepod/lifepod/image/policy"
 )
 
-// credentials are what to pull an image with, in the order in which to try them;
-// one nil, which is anonymous, when the pod's pull secrets hold none for it. A
-// pull secret that is missing is passed over, as in Kubernetes: the image may
+// credentials are what to pull an image with, in the order in which to try them:
+// the pod's pull secrets, then the node's; one nil, which is anonymous, when
+// there are none for it. A pull secret that is missing is passed over, as in Kubernetes: the image may
 // be public.
 func (w *worker) credentials(ctx context.Context, image string) ([]*runtimeapi.AuthConfig, error) {
 	ref, err := policy.Parse(image)
@@ -34,9 +34,19 @@ func (w *worker) credentials(ctx context.Context, image string) ([]*runtimeapi.A
 		}
 		ring.Add(cfg)
 	}
+	found := ring.Lookup(ref.Name())
+	if w.r.Credentials != nil {
+		more, err := w.r.Credentials.Lookup(ctx, ref.Name())
+		if err != nil { // the image may be public, or another source has it
+			w.r.Log.Error(err, "ask for the node's registry credentials", "image", ref.Name())
+		}
+		found = append(found, more...)
+	}
 	var out []*runtimeapi.AuthConfig
-	for _, a := range ring.Lookup(ref.Name()) {
-		out = append(out, &runtimeapi.AuthConfig{Username: a.Username, Password: a.Password})
+	for _, a := range found {
+		out = append(out, &runtimeapi.AuthConfig{
+			Username: a.Username, Password: a.Password, IdentityToken: a.IdentityToken, RegistryToken: a.RegistryToken,
+		})
 	}
 	if out == nil {
 		return []*runtimeapi.AuthConfig{nil}, nil

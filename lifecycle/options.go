@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/lifepod/lifepod/image/credentials"
 	"github.com/lifepod/lifepod/lifecycle/plan"
 	"github.com/lifepod/lifepod/lifecycle/podcgroup"
 	"github.com/lifepod/lifepod/volume"
@@ -27,6 +28,8 @@ type Options struct {
 	Volumes Volumes
 	// Objects finds what env variables refer to. Nil finds nothing.
 	Objects volume.Objects
+	// Credentials are the node's, beside the pods' pull secrets. Nil means none.
+	Credentials credentials.Source
 	// Cgroups makes the pods' cgroups below Cgroup.Root. Nil makes none.
 	Cgroups PodCgroups
 	// Cgroup says how resources become cgroup values on this machine.

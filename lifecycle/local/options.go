@@ -14,6 +14,7 @@ import (
 	"github.com/lifepod/lifepod/container"
 	"github.com/lifepod/lifepod/container/runc"
 	"github.com/lifepod/lifepod/image"
+	"github.com/lifepod/lifepod/image/credentials"
 	"github.com/lifepod/lifepod/lifecycle"
 	"github.com/lifepod/lifepod/netns"
 	"github.com/lifepod/lifepod/volume"
@@ -45,6 +46,11 @@ type Options struct {
 	// Images configures the image store, Pull each pull but for its credentials.
 	Images image.Options
 	Pull   image.PullOptions
+
+	// Credentials log in to registries for all pods, after the pods' own pull
+	// secrets: dockerconfig.Files(nil) those of this user, plugin.Load the kubelet's
+	// credential providers. Nil means none.
+	Credentials credentials.Source
 
 	// Network, Containers and CRI replace blocks; nil means the built-in bridge,
 	// libcontainer under a supervisor, and lifepod's own CRI runtime. With a CRI,
