@@ -2,61 +2,138 @@ package image
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strings"
+	"path/filepath"
 
 	"github.com/opencontainers/go-digest"
 	bolt "go.etcd.io/bbolt"
 )
 
-// Check verifies the store: every blob against its digest, and that all that
-// names and snapshots need is there. It returns what is wrong, a line each. The
-// compressed blobs of layers may be missing: what is mounted are the layers.
+// finding is one thing that is wrong; kind and digest name the content that is
+// damaged, if it is content.
+type finding struct {
+	text   string
+	kind   string
+	digest digest.Digest
+}
+
+// Check verifies the store: meta.db and all records, every blob against its
+// digest, every layer against its blob, and that all that names and snapshots
+// need is there. It returns what is wrong, a line each.
+//
+// It reads every byte of the store and unpacks each layer once more, one at a
+// time, to compare: that takes as long as pulling everything without a network,
+// and free space for the largest layer.
 func (s *Store) Check(ctx context.Context) (wrong []string, err error) {
-	err = s.content(func(kind string, d digest.Digest, path string) error {
-		if kind != syncedBlob {
-			return ctx.Err()
-		}
-		if err := checkBlob(d, path); err != nil && !errors.Is(err, os.ErrNotExist) { // removed meanwhile
-			wrong = append(wrong, err.Error())
-		}
-		return ctx.Err()
-	})
-	if err != nil {
-		return wrong, fail("check", s.root, err)
+	found, err := s.check(ctx)
+	for _, f := range found {
+		wrong = append(wrong, f.text)
 	}
-	l, err := s.lockStore(false)
-	if err != nil {
-		return wrong, fail("check", s.root, err)
+	return wrong, fail("check", s.root, err)
+}
+
+// Repair is Check, and sets damaged blobs and layers aside: the store does not
+// hold images any more that need them, until they are pulled again, which
+// fetches no more than what is missing. It returns what it set aside.
+func (s *Store) Repair(ctx context.Context) (aside []string, err error) {
+	found, err := s.check(ctx)
+	for _, f := range found {
+		if err == nil && f.kind != "" {
+			aside = append(aside, f.text)
+			err = s.quarantine(f.kind, f.digest, errors.New(f.text))
+		}
 	}
-	defer l.unlock()
-	have := map[string]bool{}
-	err = s.content(func(kind string, d digest.Digest, _ string) error {
-		have[kind+d.String()] = true
+	return aside, fail("repair", s.root, err)
+}
+
+func (s *Store) check(ctx context.Context) ([]finding, error) {
+	c := &checker{s: s, have: map[string]bool{}}
+	release, err := c.hold()
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	for _, step := range []func(context.Context) error{c.content, c.meta, c.keys} {
+		if err := step(ctx); err != nil {
+			return c.found, err
+		}
+	}
+	return c.found, nil
+}
+
+type checker struct {
+	s *Store
+	// have is the content of the store, by kind and digest.
+	have  map[string]bool
+	found []finding
+}
+
+func (c *checker) bad(format string, args ...any) {
+	c.found = append(c.found, finding{text: fmt.Sprintf(format, args...)})
+}
+
+func (c *checker) damaged(kind string, d digest.Digest, err error) {
+	c.found = append(c.found, finding{err.Error(), kind, d})
+}
+
+// hold lists the content and leases it: nothing of it is removed meanwhile.
+func (c *checker) hold() (release func(), err error) {
+	sess, err := c.s.startSession()
+	if err != nil {
+		return nil, err
+	}
+	gate, err := c.s.lockStore(false)
+	if err != nil {
+		return nil, err
+	}
+	defer gate.unlock()
+	var l lease
+	err = c.s.content(func(kind string, d digest.Digest, _ string) error {
+		c.have[kind+d.String()] = true
+		if kind == syncedBlob {
+			l.Blobs = append(l.Blobs, d)
+		} else {
+			l.Layers = append(l.Layers, d)
+		}
 		return nil
 	})
 	if err != nil {
-		return wrong, fail("check", s.root, err)
+		return nil, err
 	}
-	bad, err := s.checkMeta(have)
-	wrong = append(wrong, bad...)
-	keys, kerr := s.keys()
-	for key, r := range keys {
-		for _, c := range r.Layers {
-			if !have[syncedLayer+c.String()] {
-				wrong = append(wrong, fmt.Sprintf("snapshot %s: layer %s is missing", key, c))
-			}
+	return sess.lease(l)
+}
+
+// content holds blobs against their digests and layers against their blobs.
+func (c *checker) content(ctx context.Context) error {
+	return c.s.content(func(kind string, d digest.Digest, path string) error {
+		if !c.have[kind+d.String()] { // it came meanwhile
+			return ctx.Err()
 		}
-	}
-	return wrong, fail("check", s.root, errors.Join(err, kerr))
+		var err error
+		if kind == syncedBlob {
+			err = checkBlob(d, path)
+		} else {
+			err = c.s.verifyLayer(ctx, d)
+		}
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case errors.Is(err, errDigest) || errors.Is(err, errDamaged):
+			c.damaged(kind, d, err)
+		case err != nil:
+			c.bad("%v", err)
+		}
+		return nil
+	})
 }
 
 func checkBlob(d digest.Digest, path string) error {
 	if err := d.Validate(); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return fmt.Errorf("%s does not belong here: %w", path, err)
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -73,35 +150,88 @@ func checkBlob(d digest.Digest, path string) error {
 	return nil
 }
 
-// checkMeta follows every name to the content that it stands for.
-func (s *Store) checkMeta(have map[string]bool) (wrong []string, err error) {
-	bad := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
-	err = s.view(func(tx *bolt.Tx) error {
+// meta follows every name to the content that it stands for.
+func (c *checker) meta(ctx context.Context) error {
+	return c.s.view(func(tx *bolt.Tx) error {
 		for err := range tx.Check() {
-			bad("meta.db: %v", err)
+			c.bad("meta.db: %v", err)
 		}
-		err := each(tx, bucketRefs, func(name string, r refRecord) error {
-			if _, ok, err := get[manifestRecord](tx, bucketManifests, r.Manifest.String()); err != nil || !ok {
-				bad("name %s: manifest %s is not recorded", name, r.Manifest)
+		for _, b := range buckets {
+			err := each(tx, b, func(string, json.RawMessage) error { return ctx.Err() })
+			if errors.Is(err, errDamaged) {
+				c.bad("%v", err)
+				return nil
 			}
-			return nil
-		})
-		if err != nil {
-			return err
+			if err != nil {
+				return err
+			}
 		}
-		return each(tx, bucketManifests, func(d string, m manifestRecord) error {
-			for _, c := range m.Layers {
-				if !have[syncedLayer+c.String()] {
-					bad("manifest %s: layer %s is missing", d, c)
-				}
-			}
-			for _, b := range []string{d, m.Config.String()} {
-				if !have[syncedBlob+b] {
-					bad("manifest %s: blob %s is missing", d, strings.TrimPrefix(b, "sha256:"))
-				}
-			}
+		return errors.Join(c.names(tx), c.images(tx), each(tx, bucketManifests, func(d string, m manifestRecord) error {
+			c.manifest(tx, d, m)
 			return nil
-		})
+		}))
 	})
-	return wrong, err
+}
+
+func (c *checker) names(tx *bolt.Tx) error {
+	return each(tx, bucketRefs, func(name string, r refRecord) error {
+		_, ok, err := get[manifestRecord](tx, bucketManifests, r.Manifest.String())
+		if !ok {
+			c.bad("name %s: manifest %s is not recorded", name, r.Manifest)
+		}
+		return err
+	})
+}
+
+func (c *checker) images(tx *bolt.Tx) error {
+	return each(tx, bucketImages, func(id string, _ imageRecord) error {
+		_, _, err := manifestOf(tx, digest.Digest(id))
+		if errors.Is(err, ErrNotFound) {
+			c.bad("image %s: it has no manifest", id)
+			return nil
+		}
+		return err
+	})
+}
+
+func (c *checker) manifest(tx *bolt.Tx, d string, m manifestRecord) {
+	if tx.Bucket(bucketImages).Get([]byte(m.Config)) == nil {
+		c.bad("manifest %s: image %s is not recorded", d, m.Config)
+	}
+	for _, l := range m.Layers {
+		if !c.have[syncedLayer+l.String()] {
+			c.bad("manifest %s: layer %s is missing", d, l)
+		}
+	}
+	// Blobs of layers may be missing where other blobs hold the same layers.
+	for _, b := range []string{d, m.Config.String()} {
+		if !c.have[syncedBlob+b] {
+			c.bad("manifest %s: blob %s is missing", d, b)
+		}
+	}
+}
+
+// keys holds what was prepared against its records.
+func (c *checker) keys(context.Context) error {
+	entries, err := os.ReadDir(filepath.Join(c.s.root, "snapshots", "keys"))
+	for _, e := range entries {
+		r, err := c.s.record(e.Name())
+		if err != nil {
+			if exists(c.s.keyPath(e.Name())) {
+				c.bad("snapshot %s: %v: remove it", e.Name(), err)
+			}
+			continue
+		}
+		for _, l := range r.Layers {
+			if !c.have[syncedLayer+l.String()] {
+				c.bad("snapshot %s: layer %s is missing", e.Name(), l)
+			}
+		}
+		for _, d := range []string{"fs", "work"} {
+			if fi, err := os.Lstat(filepath.Join(c.s.keyPath(e.Name()), d)); err != nil || !fi.IsDir() {
+				c.bad("snapshot %s: its directory %s is missing: remove it", e.Name(), d)
+			}
+		}
+	}
+	return err
 }

@@ -22,9 +22,15 @@ func (s *Store) blobPath(d digest.Digest) string {
 	return filepath.Join(s.root, "content", "blobs", d.Algorithm().String(), d.Encoded())
 }
 
-// layerPath is the directory of the snapshot with a chain ID.
+// layerPath is the directory of the layer with a chain ID: its record and its
+// files.
 func (s *Store) layerPath(chain digest.Digest) string {
 	return filepath.Join(s.root, "snapshots", "layers", chain.Encoded())
+}
+
+// layerFiles is what is mounted of a layer.
+func (s *Store) layerFiles(chain digest.Digest) string {
+	return filepath.Join(s.layerPath(chain), layerFS)
 }
 
 func exists(path string) bool {

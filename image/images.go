@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -42,7 +41,7 @@ func (s *Store) get(name string) (img Image, err error) {
 	return img, err
 }
 
-// List returns all images, by ID.
+// List returns all images that Get would, by ID.
 func (s *Store) List(context.Context) ([]Image, error) {
 	list, err := steady(s, s.list)
 	return list, fail("list images", s.root, err)
@@ -56,12 +55,18 @@ func (s *Store) list() (list []Image, err error) {
 			return err
 		})
 	})
-	for i := range list {
+	whole := list[:0]
+	for _, img := range list {
 		if err == nil {
-			err = s.fill(&list[i])
+			err = s.fill(&img)
 		}
+		if errors.Is(err, ErrNotFound) {
+			err = nil
+			continue
+		}
+		whole = append(whole, img)
 	}
-	return list, err
+	return whole, err
 }
 
 // steady reads what meta.db says and, after it, files. If they do not agree, an
@@ -218,12 +223,23 @@ func load(tx *bolt.Tx, id digest.Digest) (Image, error) {
 
 // fill adds what lies outside meta.db: the config, and when it was last used.
 func (s *Store) fill(img *Image) error {
+	for _, c := range img.ChainIDs {
+		if !exists(s.layerPath(c)) {
+			return missingLayer(c)
+		}
+	}
 	c, err := s.configs.read(s, img.ID)
+	if errors.Is(err, errDigest) { // it is pulled again, like an image that was never there
+		return errors.Join(fmt.Errorf("%w: %w", ErrNotFound, err), s.quarantine(syncedBlob, img.ID, err))
+	}
 	if err != nil {
 		return &inspectError{err}
 	}
 	img.Config = c
 	fi, err := os.Lstat(s.blobPath(img.ID))
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("blob %s is missing, pull the image again: %w", img.ID, ErrNotFound)
+	}
 	if err != nil {
 		return &inspectError{err}
 	}
@@ -246,7 +262,7 @@ func (s *Store) used(id digest.Digest) {
 
 // complete says whether the store holds all layers of a manifest, and that its
 // image runs on host.
-func (s *Store) complete(manifest digest.Digest, host ocispec.Platform) (id digest.Digest, ok bool, err error) {
+func (s *Store) complete(ctx context.Context, manifest digest.Digest, host ocispec.Platform) (id digest.Digest, ok bool, err error) {
 	var m manifestRecord
 	err = s.view(func(tx *bolt.Tx) error {
 		m, ok, err = get[manifestRecord](tx, bucketManifests, manifest.String())
@@ -259,8 +275,12 @@ func (s *Store) complete(manifest digest.Digest, host ocispec.Platform) (id dige
 	if err != nil || runsOn(host, c) != nil {
 		return "", false, nil //nolint:nilerr // the pull begins anew and says what is wrong
 	}
-	missing := slices.ContainsFunc(m.Layers, func(c digest.Digest) bool { return !exists(s.layerPath(c)) })
-	return m.Config, !missing, nil
+	for _, l := range m.Layers {
+		if ok, err := s.hasLayer(ctx, l); err != nil || !ok {
+			return "", false, err
+		}
+	}
+	return m.Config, true, nil
 }
 
 // configCache keeps decoded configs; they never change.

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 
 	"github.com/lifepod/lifepod/image/layer"
@@ -18,6 +17,10 @@ import (
 // layers brings all layers into the store, some at a time, started from the
 // lowest: a layer waits for those below it, so they must have begun before it.
 func (p *pull) layers(ctx context.Context) error {
+	options, err := p.s.layerOptions()
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var wg sync.WaitGroup
@@ -35,7 +38,7 @@ func (p *pull) layers(ctx context.Context) error {
 		if ctx.Err() != nil {
 			break
 		}
-		w := &layerWork{pull: p, i: i, below: below, done: make(chan struct{})}
+		w := &layerWork{pull: p, options: options, i: i, below: below, done: make(chan struct{})}
 		below = w.done
 		wg.Go(func() {
 			defer func() { <-slots }()
@@ -61,6 +64,7 @@ func (p *pull) layer(i int) Progress {
 // layerWork brings one layer.
 type layerWork struct {
 	*pull
+	options     layer.Options
 	i           int
 	below, done chan struct{}
 }
@@ -75,7 +79,9 @@ func (w *layerWork) run(ctx context.Context) error {
 	}
 	defer unlock()
 	target := w.s.layerPath(chain)
-	if exists(target) {
+	if ok, err := w.s.hasLayer(ctx, chain); err != nil {
+		return err
+	} else if ok {
 		w.progress.set(w.layer(w.i), Done, w.desc().Size)
 		return nil
 	}
@@ -83,13 +89,16 @@ func (w *layerWork) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp(sess.layers, "layer-")
+	dir, files, err := sess.newLayer()
 	if err != nil {
 		return err
 	}
-	res, err := w.unpackInto(ctx, dir)
+	res, err := w.unpackInto(ctx, files)
 	if err == nil {
-		err = w.settle(ctx, dir, res)
+		err = w.settle(ctx, files, res)
+	}
+	if err == nil {
+		err = writeRecord(filepath.Join(dir, layerFile), w.record())
 	}
 	if err == nil {
 		err = rename(dir, target)
@@ -109,14 +118,16 @@ func (w *layerWork) settle(ctx context.Context, dir string, res layer.Result) er
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	if err := os.Chmod(dir, 0o755); err != nil {
-		return err
+	return w.s.settle(dir, res, w.chain[:w.i])
+}
+
+// record is what the store remembers of the layer.
+func (w *layerWork) record() layerRecord {
+	r := layerRecord{DiffID: w.image.RootFS.DiffIDs[w.i], Blob: w.desc().Digest}
+	if w.i > 0 {
+		r.Below = w.chain[w.i-1]
 	}
-	var lowers []string
-	for _, c := range slices.Backward(w.chain[:w.i]) {
-		lowers = append(lowers, w.s.layerPath(c))
-	}
-	return layer.Inherit(dir, res.Implicit, lowers)
+	return r
 }
 
 // unpackInto unpacks the layer's blob, from the store or from the registry.
@@ -132,8 +143,8 @@ func (w *layerWork) unpackInto(ctx context.Context, dir string) (layer.Result, e
 		if !errors.Is(err, errDigest) {
 			return res, err
 		}
-		// It changed on the disk: it goes, and is fetched again.
-		if err := errors.Join(removeAll(w.s.blobPath(d.Digest)), emptyDir(dir)); err != nil {
+		// It changed on the disk: it is set aside, and fetched again.
+		if err := errors.Join(w.s.quarantine(syncedBlob, d.Digest, err), emptyDir(dir)); err != nil {
 			return res, err
 		}
 	}
@@ -141,7 +152,7 @@ func (w *layerWork) unpackInto(ctx context.Context, dir string) (layer.Result, e
 }
 
 func (w *layerWork) unpacking(dir string) unpacking {
-	return unpacking{dir: dir, diffID: w.image.RootFS.DiffIDs[w.i], packed: w.desc().Size, limits: w.s.opts.Limits.WithDefaults()}
+	return unpacking{dir: dir, diffID: w.image.RootFS.DiffIDs[w.i], packed: w.desc().Size, options: w.options}
 }
 
 // unpackLocal unpacks a blob that the store holds, and verifies it once more.

@@ -6,19 +6,22 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"github.com/opencontainers/go-digest"
 	bolt "go.etcd.io/bbolt"
 )
 
-// The buckets of meta.db. Values are JSON.
+// The buckets of meta.db. Values are JSON, sealed together with their key.
 var (
 	bucketRefs      = []byte("refs")      // normalised name → refRecord
 	bucketManifests = []byte("manifests") // manifest digest → manifestRecord
 	bucketImages    = []byte("images")    // config digest → imageRecord
 	bucketSynced    = []byte("synced")    // "blob "+digest, "layer "+chain ID: on disk for good
 )
+
+var buckets = [][]byte{bucketRefs, bucketManifests, bucketImages, bucketSynced}
 
 type refRecord struct {
 	// Digest is what the registry resolved the name to, maybe an index;
@@ -64,17 +67,28 @@ func (s *Store) db(write bool, f func(*bolt.DB) error) error {
 	}
 	defer l.unlock()
 	path := filepath.Join(s.root, "meta.db")
-	db, err := bolt.Open(path, 0o600, &bolt.Options{
-		ReadOnly: !write, NoSync: s.opts.NoSync, Timeout: time.Minute,
+	return trusting(path, func() (err error) {
+		db, err := bolt.Open(path, 0o600, &bolt.Options{
+			ReadOnly: !write, NoSync: s.opts.NoSync, Timeout: time.Minute,
+		})
+		if err != nil {
+			return fmt.Errorf("open %s: %w", path, err)
+		}
+		defer func() { err = errors.Join(err, db.Close()) }()
+		return f(db)
 	})
-	if err != nil {
-		return fmt.Errorf("open %s: %w", path, err)
-	}
-	if err := f(db); err != nil {
-		_ = db.Close()
-		return err
-	}
-	return db.Close()
+}
+
+// trusting runs what trusts the pages of a database file, as bbolt does: where
+// they are damaged it panics or reads past the file's end.
+func trusting(path string, f func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("%s: %v: %w: remove the store's directory and pull again", path, v, errDamaged)
+		}
+	}()
+	return f()
 }
 
 // createDB makes meta.db with empty buckets, unless it is there.
@@ -97,7 +111,7 @@ func (s *Store) createDB() error {
 		return fmt.Errorf("create %s: %w", path, err)
 	}
 	err = db.Update(func(tx *bolt.Tx) error {
-		for _, b := range [][]byte{bucketRefs, bucketManifests, bucketImages, bucketSynced} {
+		for _, b := range buckets {
 			if _, err := tx.CreateBucket(b); err != nil {
 				return err
 			}
@@ -116,26 +130,39 @@ func get[T any](tx *bolt.Tx, bucket []byte, key string) (v T, ok bool, err error
 	if b == nil {
 		return v, false, nil
 	}
-	if err := json.Unmarshal(b, &v); err != nil {
-		return v, false, fmt.Errorf("meta.db: %s %s: %w", bucket, key, err)
+	if err := decodeValue(bucket, key, b, &v); err != nil {
+		return v, false, err
 	}
 	return v, true, nil
 }
+
+func decodeValue(bucket []byte, key string, b []byte, v any) error {
+	b, err := unseal(sealedAs(bucket, key), b)
+	if err == nil {
+		err = json.Unmarshal(b, v)
+	}
+	if err != nil {
+		return fmt.Errorf("meta.db: %s %s: %w", bucket, key, err)
+	}
+	return nil
+}
+
+func sealedAs(bucket []byte, key string) string { return string(bucket) + " " + key }
 
 func put(tx *bolt.Tx, bucket []byte, key string, v any) error {
 	b, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	return tx.Bucket(bucket).Put([]byte(key), b)
+	return tx.Bucket(bucket).Put([]byte(key), seal(sealedAs(bucket, key), b))
 }
 
 // each calls f with every record of a bucket, in the order of the keys.
 func each[T any](tx *bolt.Tx, bucket []byte, f func(key string, v T) error) error {
 	return tx.Bucket(bucket).ForEach(func(k, b []byte) error {
 		var v T
-		if err := json.Unmarshal(b, &v); err != nil {
-			return fmt.Errorf("meta.db: %s %s: %w", bucket, k, err)
+		if err := decodeValue(bucket, string(k), b, &v); err != nil {
+			return err
 		}
 		return f(string(k), v)
 	})

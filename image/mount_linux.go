@@ -53,9 +53,24 @@ func mountOne(m Mount, at string) error {
 	if m.Type == "bind" {
 		return bind(m, at)
 	}
+	mnt, err := newFilesystem(m)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(mnt)
+	return attach(mnt, at)
+}
+
+func attach(mnt int, at string) error {
+	return unix.MoveMount(mnt, "", unix.AT_FDCWD, at, unix.MOVE_MOUNT_F_EMPTY_PATH)
+}
+
+// newFilesystem makes a mount that is not attached anywhere: it goes with its
+// descriptor.
+func newFilesystem(m Mount) (mnt int, err error) {
 	fd, err := unix.Fsopen(m.Type, unix.FSOPEN_CLOEXEC)
 	if err != nil {
-		return fmt.Errorf("open filesystem: %w", err)
+		return -1, fmt.Errorf("open filesystem: %w", err)
 	}
 	defer unix.Close(fd)
 	attrs, err := configure(fd, m)
@@ -63,14 +78,12 @@ func mountOne(m Mount, at string) error {
 		err = unix.FsconfigCreate(fd)
 	}
 	if err != nil {
-		return explain(fd, err)
+		return -1, explain(fd, err)
 	}
-	mnt, err := unix.Fsmount(fd, unix.FSMOUNT_CLOEXEC, attrs)
-	if err != nil {
-		return explain(fd, err)
+	if mnt, err = unix.Fsmount(fd, unix.FSMOUNT_CLOEXEC, attrs); err != nil {
+		return -1, explain(fd, err)
 	}
-	defer unix.Close(mnt)
-	return unix.MoveMount(mnt, "", unix.AT_FDCWD, at, unix.MOVE_MOUNT_F_EMPTY_PATH)
+	return mnt, nil
 }
 
 // configure hands the options over and returns the attributes of the mount.
@@ -103,6 +116,16 @@ func configure(fd int, m Mount) (attrs int, err error) {
 }
 
 func bind(m Mount, at string) error {
+	mnt, err := clone(m)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(mnt)
+	return attach(mnt, at)
+}
+
+// clone makes a bind mount that is not attached anywhere.
+func clone(m Mount) (mnt int, err error) {
 	var attr unix.MountAttr
 	flags := uint(unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC)
 	for _, o := range m.Options {
@@ -115,15 +138,14 @@ func bind(m Mount, at string) error {
 	}
 	fd, err := unix.OpenTree(unix.AT_FDCWD, m.Source, flags)
 	if err != nil {
-		return err
+		return -1, err
 	}
-	defer unix.Close(fd)
 	if attr.Attr_set != 0 {
 		if err := unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, &attr); err != nil {
-			return err
+			return -1, errors.Join(err, unix.Close(fd))
 		}
 	}
-	return unix.MoveMount(fd, "", unix.AT_FDCWD, at, unix.MOVE_MOUNT_F_EMPTY_PATH)
+	return fd, nil
 }
 
 // explain adds what the kernel says about a filesystem that it refused.

@@ -17,6 +17,14 @@ type Options struct {
 	NoSync bool
 	// Parallel bounds the layers that one pull works on at a time. Zero means 3.
 	Parallel int
+	// VerifyLayers holds each layer against its blob when this process uses it
+	// for the first time, which takes as long as unpacking it: seconds where
+	// Prepare takes a millisecond. A layer that differs is set aside, and its
+	// image is gone until it is pulled again. Without it, only Check looks.
+	VerifyLayers bool
+	// Snapshotter makes root filesystems of layers. Nil asks the kernel what it
+	// can do below the store's root, and says in a log line what was chosen.
+	Snapshotter Snapshotter
 	// Limits bounds what one layer may unpack to.
 	Limits layer.Limits
 	// Client bounds and configures what goes over the network.

@@ -132,7 +132,7 @@ func (p *pull) present(ctx context.Context) (id digest.Digest, ok bool, err erro
 	if err != nil || d.Digest != have.Digest {
 		return "", false, p.mayGet(err)
 	}
-	id, ok, err = p.s.complete(have.Manifest, p.host)
+	id, ok, err = p.s.complete(ctx, have.Manifest, p.host)
 	if err != nil || !ok {
 		return "", false, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -63,6 +64,9 @@ func isTag(name string, img Image) (string, bool) {
 // Collect deletes content that no image name, prepared snapshot or pull in
 // flight refers to. Remove and RemoveSnapshot do it by themselves.
 func (s *Store) Collect(context.Context) error {
+	if _, err := s.removeDead(); err != nil {
+		return err
+	}
 	sess, err := s.startSession()
 	if err != nil {
 		return err
@@ -82,8 +86,11 @@ func (s *Store) collect(trash string) error {
 		return err
 	}
 	defer l.unlock()
-	keep, err := s.roots()
+	keep, inUse, err := s.roots()
 	if err != nil {
+		return err
+	}
+	if err := s.removeQuarantined(trash, inUse); err != nil {
 		return err
 	}
 	var gone []string
@@ -105,10 +112,11 @@ func (s *Store) collect(trash string) error {
 	})
 }
 
-// roots lists the content that is needed, and drops the records of manifests
-// and images that no name leads to.
-func (s *Store) roots() (map[string]bool, error) {
-	keep := map[string]bool{}
+// roots lists the content that is needed, and of it the layers that snapshots
+// are made of, and drops the records of manifests and images that no name leads
+// to.
+func (s *Store) roots() (keep, inUse map[string]bool, err error) {
+	keep, inUse = map[string]bool{}, map[string]bool{}
 	add := func(blobs, layers []digest.Digest) {
 		for _, d := range blobs {
 			keep[syncedBlob+d.String()] = true
@@ -119,16 +127,17 @@ func (s *Store) roots() (map[string]bool, error) {
 	}
 	leases, err := s.leases()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	add(leases.Blobs, leases.Layers)
 	keys, err := s.keys()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, k := range keys {
 		add(nil, k.Layers)
 	}
+	maps.Copy(inUse, keep)
+	add(leases.Blobs, leases.Layers)
 	var manifests map[string]manifestRecord
 	var stale bool
 	err = s.view(func(tx *bolt.Tx) (err error) {
@@ -146,7 +155,20 @@ func (s *Store) roots() (map[string]bool, error) {
 	for _, m := range manifests {
 		add(m.Blobs, m.Layers)
 	}
-	return keep, err
+	s.keepSources(keep)
+	return keep, inUse, err
+}
+
+// keepSources keeps the blob that each layer was unpacked from, which need not
+// be one of the image's: images share layers that they pack in different ways.
+func (s *Store) keepSources(keep map[string]bool) {
+	for k := range maps.Clone(keep) {
+		if c, ok := strings.CutPrefix(k, syncedLayer); ok {
+			if r, err := s.layer(digest.Digest(c)); err == nil {
+				keep[syncedBlob+r.Blob.String()] = true
+			}
+		}
+	}
 }
 
 // reachable returns the manifests and images that a name leads to.

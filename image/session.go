@@ -2,11 +2,11 @@ package image
 
 import (
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -67,40 +67,62 @@ func (s *Store) lease(n *session, l lease) (release func(), err error) {
 		return nil, err
 	}
 	defer gate.unlock()
-	b, err := json.Marshal(l)
-	if err != nil {
-		return nil, err
+	return n.lease(l)
+}
+
+// lease is what [Store.lease] does, for callers that hold the store's lock.
+func (n *session) lease(l lease) (release func(), err error) {
+	id := rand.Text()
+	half, path := filepath.Join(n.blobs, "half-"+id), filepath.Join(n.blobs, leasePrefix+id)
+	if err = writeRecord(half, l); err == nil {
+		err = os.Rename(half, path)
 	}
-	path := filepath.Join(n.blobs, "lease-"+rand.Text())
-	if err := os.WriteFile(path, b, 0o600); err != nil {
-		return nil, fmt.Errorf("write lease: %w", err)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("write lease: %w", err), os.RemoveAll(half))
 	}
 	return func() { _ = os.Remove(path) }, nil
 }
 
+const leasePrefix = "lease-"
+
 // leases reads those of all sessions. The caller holds the store's lock.
 func (s *Store) leases() (lease, error) {
 	var all lease
-	paths, err := filepath.Glob(filepath.Join(s.root, "content", "ingest", "*", "lease-*"))
+	ingest := filepath.Join(s.root, "content", "ingest")
+	sessions, err := os.ReadDir(ingest)
 	if err != nil {
 		return all, err
 	}
-	for _, p := range paths {
-		var l lease
-		b, err := os.ReadFile(p)
-		if errors.Is(err, os.ErrNotExist) {
-			continue // that pull has ended
+	for _, e := range sessions {
+		if err := all.add(filepath.Join(ingest, e.Name())); err != nil {
+			return all, err
 		}
-		if err == nil {
-			err = json.Unmarshal(b, &l)
-		}
-		if err != nil {
-			return all, fmt.Errorf("lease %s: %w", p, err)
-		}
-		all.Blobs = append(all.Blobs, l.Blobs...)
-		all.Layers = append(all.Layers, l.Layers...)
 	}
 	return all, nil
+}
+
+// add adds the leases of the session in dir.
+func (l *lease) add(dir string) error {
+	files, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) { // that process has ended
+		return err
+	}
+	for _, f := range files {
+		if !strings.HasPrefix(f.Name(), leasePrefix) {
+			continue
+		}
+		var one lease
+		err := readRecord(filepath.Join(dir, f.Name()), &one)
+		if errors.Is(err, ErrNotFound) {
+			continue // that pull has ended
+		}
+		if err != nil {
+			return fmt.Errorf("lease: %w", err)
+		}
+		l.Blobs = append(l.Blobs, one.Blobs...)
+		l.Layers = append(l.Layers, one.Layers...)
+	}
+	return nil
 }
 
 // removeDead removes the sessions whose process is gone and says how many.

@@ -3,15 +3,12 @@ package image
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
-	"github.com/lifepod/lifepod/image/layer"
 	"github.com/opencontainers/go-digest"
 	bolt "go.etcd.io/bbolt"
 )
@@ -52,25 +49,29 @@ func validKey(key string) bool {
 // image. The same key and image again give the same mounts, with what was
 // written; ErrExists if the key is another image's. ErrNotFound if the store
 // does not hold the image.
-func (s *Store) Prepare(_ context.Context, key string, image digest.Digest) ([]Mount, error) {
-	m, err := s.prepare(key, image, false)
+func (s *Store) Prepare(ctx context.Context, key string, image digest.Digest) ([]Mount, error) {
+	m, err := s.prepare(ctx, key, image, false)
 	return m, fail("prepare", key, err)
 }
 
 // View is Prepare for a root filesystem that nobody can write to.
-func (s *Store) View(_ context.Context, key string, image digest.Digest) ([]Mount, error) {
-	m, err := s.prepare(key, image, true)
+func (s *Store) View(ctx context.Context, key string, image digest.Digest) ([]Mount, error) {
+	m, err := s.prepare(ctx, key, image, true)
 	return m, fail("view", key, err)
 }
 
 func (s *Store) keyPath(key string) string { return filepath.Join(s.root, "snapshots", "keys", key) }
 
-func (s *Store) prepare(key string, image digest.Digest, readOnly bool) ([]Mount, error) {
+func (s *Store) prepare(ctx context.Context, key string, image digest.Digest, readOnly bool) ([]Mount, error) {
 	if !validKey(key) {
 		return nil, fmt.Errorf("key %q does not match %s", key, keyPattern)
 	}
+	sn, err := s.snapshotter()
+	if err != nil {
+		return nil, err
+	}
 	want := snapshotRecord{Image: image, ReadOnly: readOnly}
-	if m, err := s.prepared(key, want); !errors.Is(err, ErrNotFound) {
+	if m, err := s.prepared(sn, key, want); !errors.Is(err, ErrNotFound) {
 		return m, err
 	}
 	sess, err := s.startSession()
@@ -82,19 +83,19 @@ func (s *Store) prepare(key string, image digest.Digest, readOnly bool) ([]Mount
 		return nil, err
 	}
 	defer l.unlock()
-	if want.Layers, err = s.imageLayers(image); err != nil {
+	if want.Layers, err = s.imageLayers(ctx, image); err != nil {
 		return nil, err
 	}
-	err = s.makeKey(sess, key, want)
+	err = s.makeKey(ctx, sess, sn, key, want)
 	if err != nil && !errors.Is(err, fs.ErrExist) { // someone else was faster
 		return nil, err
 	}
 	s.used(image)
-	return s.prepared(key, want)
+	return s.prepared(sn, key, want)
 }
 
 // prepared returns the mounts of a key that was made for what is wanted.
-func (s *Store) prepared(key string, want snapshotRecord) ([]Mount, error) {
+func (s *Store) prepared(sn Snapshotter, key string, want snapshotRecord) ([]Mount, error) {
 	r, err := s.record(key)
 	if err != nil {
 		return nil, err
@@ -102,11 +103,11 @@ func (s *Store) prepared(key string, want snapshotRecord) ([]Mount, error) {
 	if r.Image != want.Image || r.ReadOnly != want.ReadOnly {
 		return nil, fmt.Errorf("%w by a snapshot of %s", ErrExists, r.Image)
 	}
-	return s.mounts(key, r), nil
+	return s.mounts(sn, key, r), nil
 }
 
 // imageLayers returns the chain IDs of an image, all of which are there.
-func (s *Store) imageLayers(image digest.Digest) ([]digest.Digest, error) {
+func (s *Store) imageLayers(ctx context.Context, image digest.Digest) ([]digest.Digest, error) {
 	var m manifestRecord
 	err := s.view(func(tx *bolt.Tx) (err error) {
 		_, m, err = manifestOf(tx, image)
@@ -115,28 +116,40 @@ func (s *Store) imageLayers(image digest.Digest) ([]digest.Digest, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !exists(s.blobPath(image)) {
+		return nil, fmt.Errorf("blob %s is missing, pull the image again: %w", image, ErrNotFound)
+	}
 	for _, c := range m.Layers {
-		if !exists(s.layerPath(c)) {
-			return nil, fmt.Errorf("layer %s of image %s is missing: pull the image again", c, image)
+		ok, err := s.hasLayer(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			return nil, missingLayer(c)
 		}
 	}
 	return m.Layers, nil
 }
 
+// missingLayer is for an image that the store holds in part: to hold a part of
+// an image is not to hold it.
+func missingLayer(chain digest.Digest) error {
+	return fmt.Errorf("layer %s is missing, pull the image again: %w", chain, ErrNotFound)
+}
+
 // makeKey makes a key's directory under another name and renames it: after a
 // crash it is whole or not there.
-func (s *Store) makeKey(sess *session, key string, r snapshotRecord) error {
+func (s *Store) makeKey(ctx context.Context, sess *session, sn Snapshotter, key string, r snapshotRecord) error {
 	tmp := filepath.Join(sess.layers, "key-"+rand.Text())
 	err := errors.Join(os.Mkdir(tmp, 0o700), os.Mkdir(filepath.Join(tmp, "fs"), 0o755), os.Mkdir(filepath.Join(tmp, "work"), 0o700))
 	if err == nil {
 		err = os.Chmod(filepath.Join(tmp, "fs"), 0o755) // whatever the umask
 	}
-	var b []byte
 	if err == nil {
-		b, err = json.Marshal(r)
+		err = sn.Prepare(ctx, tmp, s.layerDirs(r.Layers), r.ReadOnly)
 	}
 	if err == nil {
-		err = os.WriteFile(filepath.Join(tmp, "snapshot.json"), b, 0o600)
+		err = writeRecord(filepath.Join(tmp, "snapshot.json"), r)
 	}
 	if err == nil {
 		err = effectCommit.Do(func() error { return os.Rename(tmp, s.keyPath(key)) })
@@ -152,14 +165,7 @@ func (s *Store) record(key string) (r snapshotRecord, err error) {
 	if !validKey(key) {
 		return r, fmt.Errorf("%w", ErrNotFound)
 	}
-	b, err := os.ReadFile(filepath.Join(s.keyPath(key), "snapshot.json"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return r, fmt.Errorf("%w", ErrNotFound)
-	}
-	if err == nil {
-		err = json.Unmarshal(b, &r)
-	}
-	return r, err
+	return r, readRecord(filepath.Join(s.keyPath(key), "snapshot.json"), &r)
 }
 
 // keys reads all records.
@@ -182,38 +188,17 @@ func (s *Store) keys() (map[string]snapshotRecord, error) {
 	return all, nil
 }
 
-// mounts says how to mount a snapshot. A layer whose root is opaque ends the
-// list of layers.
-func (s *Store) mounts(key string, r snapshotRecord) []Mount {
-	var lowers []string
-	for i := len(r.Layers) - 1; i >= 0; i-- {
-		dir := s.layerPath(r.Layers[i])
-		lowers = append(lowers, dir)
-		if layer.Opaque(dir) {
-			break
-		}
+// mounts says how to mount a snapshot.
+func (s *Store) mounts(sn Snapshotter, key string, r snapshotRecord) []Mount {
+	return sn.Mounts(s.keyPath(key), s.layerDirs(r.Layers), r.ReadOnly)
+}
+
+func (s *Store) layerDirs(chain []digest.Digest) []string {
+	var dirs []string
+	for _, c := range chain {
+		dirs = append(dirs, s.layerFiles(c))
 	}
-	top := s.keyPath(key)
-	if len(lowers) == 0 || r.ReadOnly && len(lowers) == 1 {
-		src, mode := filepath.Join(top, "fs"), "rw"
-		if len(lowers) == 1 {
-			src = lowers[0]
-		}
-		if r.ReadOnly {
-			mode = "ro"
-		}
-		return []Mount{{Type: "bind", Source: src, Options: []string{"rbind", mode}}}
-	}
-	for i, l := range lowers {
-		lowers[i] = escape(l)
-	}
-	o := []string{"index=off", "lowerdir=" + strings.Join(lowers, ":")}
-	if r.ReadOnly {
-		o = append(o, "ro")
-	} else {
-		o = append(o, "upperdir="+escape(filepath.Join(top, "fs")), "workdir="+escape(filepath.Join(top, "work")))
-	}
-	return []Mount{{Type: "overlay", Source: "overlay", Options: o}}
+	return dirs
 }
 
 // RemoveSnapshot deletes what Prepare or View made, which must not be mounted
@@ -239,7 +224,7 @@ func (s *Store) RemoveSnapshot(ctx context.Context, key string) error {
 	if err := removeAll(trash); err != nil {
 		return fail("remove snapshot", key, err)
 	}
-	if _, err := s.imageLayers(r.Image); errors.Is(err, ErrNotFound) { // the image went before
+	if _, err := s.imageLayers(ctx, r.Image); errors.Is(err, ErrNotFound) { // the image went before
 		return fail("remove snapshot", key, s.Collect(ctx))
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -24,8 +25,10 @@ var (
 //	content/ingest/<session>/   half-made blobs of one process, and its leases
 //	content/blobs/sha256/<hex>  manifests, configs, layers as they came
 //	snapshots/ingest/<session>/ half-made layers
-//	snapshots/layers/<hex>      one directory per chain ID, read-only
-//	snapshots/keys/<key>/       what Prepare made: fs, work
+//	snapshots/layers/<hex>/     one directory per chain ID: fs, read-only, and layer.json
+//	snapshots/keys/<key>/       what Prepare made: fs, work, snapshot.json
+//	quarantine/                 content that was found damaged, for a day
+//	form                        how layers are unpacked: with privileges or without
 //	meta.db                     which names mean which images
 //	locks/, store.lock, …       file locks, held for moments
 //
@@ -41,6 +44,11 @@ type Store struct {
 	mu      sync.Mutex
 	session *session
 	configs configCache
+
+	verified verifiedLayers
+
+	choose sync.Mutex
+	chosen Snapshotter // nil until it is needed
 }
 
 // Open opens the store below root and makes it if there is none.
@@ -53,7 +61,7 @@ func Open(root string, o Options) (*Store, error) {
 		o.Parallel = 3
 	}
 	s := &Store{root: root, opts: o, client: remote.New(o.Client)}
-	for _, d := range []string{"content/ingest", "content/blobs/sha256", "snapshots/ingest", "snapshots/layers", "snapshots/keys", "locks"} {
+	for _, d := range []string{"content/ingest", "content/blobs/sha256", "snapshots/ingest", "snapshots/layers", "snapshots/keys", "quarantine", "locks"} {
 		if err := os.MkdirAll(filepath.Join(root, d), 0o700); err != nil {
 			return nil, fmt.Errorf("open image store: %w", err)
 		}
@@ -93,7 +101,7 @@ func (s *Store) lockStore(exclusive bool) (fileLock, error) {
 // recover removes what dead processes left, and what a loss of power may have
 // damaged.
 func (s *Store) recover() error {
-	dead, err := s.removeDead()
+	dead, err := s.removeDead() // Collect does it, too, but may not be needed
 	if err != nil {
 		return err
 	}
@@ -110,7 +118,23 @@ func (s *Store) recover() error {
 
 // removeAll removes a tree that nothing refers to any more.
 func removeAll(path string) error {
-	return effectRemove.Do(func() error { return os.RemoveAll(path) })
+	return effectRemove.Do(func() error {
+		err := os.RemoveAll(path)
+		if errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 {
+			err = errors.Join(openUp(path), os.RemoveAll(path))
+		}
+		return err
+	})
+}
+
+// openUp lets the owner of a tree empty it: containers change modes.
+func openUp(path string) error {
+	return filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
+		if d != nil && d.IsDir() && err == nil {
+			err = os.Chmod(p, 0o700) //nolint:gosec // it is removed next
+		}
+		return err
+	})
 }
 
 // rename commits a finished file or directory. A target that is there already

@@ -12,6 +12,12 @@ import (
 func open(t testing.TB, o image.Options) (*image.Store, *imagetest.Registry, string) {
 	t.Helper()
 	testutil.RequireRoot(t)
+	return openAs(t, o)
+}
+
+// openAs is open for whoever runs it.
+func openAs(t testing.TB, o image.Options) (*image.Store, *imagetest.Registry, string) {
+	t.Helper()
 	dir := t.TempDir()
 	testutil.CheckLeaks(t, testutil.Scope{Dirs: []string{dir}})
 	reg := &imagetest.Registry{}

@@ -39,10 +39,10 @@ func decompress(r io.Reader) (io.ReadCloser, error) {
 // unpacking is a layer on its way from its packed stream into a directory:
 // one goroutine decompresses, another computes the diff ID and writes the tree.
 type unpacking struct {
-	dir    string
-	diffID digest.Digest
-	packed int64
-	limits layer.Limits
+	dir     string
+	diffID  digest.Digest
+	packed  int64
+	options layer.Options
 }
 
 // run reads packed bytes from in to their end.
@@ -55,7 +55,7 @@ func (u unpacking) run(ctx context.Context, in io.Reader) (layer.Result, error) 
 	}()
 	hash := u.diffID.Algorithm().Hash()
 	plain.each = func(b []byte) { hash.Write(b) }
-	res, err := layer.Apply(ctx, u.dir, plain, layer.Options{Limits: u.limits})
+	res, err := layer.Apply(ctx, u.dir, plain, u.options)
 	if err != nil {
 		plain.quit(err)
 	}
@@ -90,7 +90,7 @@ type ratio struct {
 func (r *ratio) Read(p []byte) (int, error) {
 	n, err := r.r.Read(p)
 	r.n += int64(n)
-	if lerr := r.u.limits.Ratios(r.u.packed, r.n); lerr != nil {
+	if lerr := r.u.options.Limits.Ratios(r.u.packed, r.n); lerr != nil {
 		return n, lerr
 	}
 	return n, err

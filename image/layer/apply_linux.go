@@ -28,6 +28,8 @@ type unpacker struct {
 	// setgid bit says otherwise.
 	uid, gid int
 	setgid   bool
+
+	unprivileged bool
 }
 
 type dirTime struct {
@@ -49,7 +51,7 @@ func Apply(ctx context.Context, dir string, r io.Reader, o Options) (Result, err
 		return Result{}, err
 	}
 	u := &unpacker{
-		dirs: newDirCache(root), limits: o.Limits.WithDefaults(), implicit: map[uint64]string{},
+		dirs: newDirCache(root, xattrOpaque(o)), unprivileged: o.Unprivileged, limits: o.Limits.WithDefaults(), implicit: map[uint64]string{},
 		buf: make([]byte, 256<<10), uid: unix.Geteuid(), gid: unix.Getegid(),
 		setgid: st.Mode&unix.S_ISGID != 0,
 	}
@@ -118,6 +120,10 @@ func (u *unpacker) entry(h *tar.Header, r io.Reader) error {
 			return err
 		}
 		return u.whiteout(parent, target)
+	}
+	if u.unprivileged && (h.Typeflag == tar.TypeChar || h.Typeflag == tar.TypeBlock) {
+		u.res.Dropped++
+		return nil
 	}
 	if err := u.create(parent, base, name, h, r); err != nil {
 		return err
@@ -210,10 +216,35 @@ func (u *unpacker) whiteout(parent int, name string) error {
 
 // opaque hides what the layers below have in a directory.
 func (u *unpacker) opaque(parent int, base string) error {
-	return unix.Lsetxattr(procPath(parent, base), xattrOpaque, []byte("y"), 0)
+	return unix.Lsetxattr(procPath(parent, base), u.dirs.opaque, []byte("y"), 0)
 }
 
-const xattrOpaque = "trusted.overlay.opaque"
+// The attributes by which overlayfs knows an opaque directory, the second one
+// when it is mounted with userxattr.
+const (
+	trustedOpaque = "trusted.overlay.opaque"
+	userOpaque    = "user.overlay.opaque"
+)
+
+func xattrOpaque(o Options) string {
+	if o.Unprivileged {
+		return userOpaque
+	}
+	return trustedOpaque
+}
+
+// drop says whether err is of what an unprivileged process may not do.
+func (u *unpacker) drop(err error) bool {
+	if !u.unprivileged || !mayNot(err) {
+		return false
+	}
+	u.res.Dropped++
+	return true
+}
+
+// mayNot says whether err is of a missing privilege: EINVAL is for owners that
+// the user namespace does not map.
+func mayNot(err error) bool { return errors.Is(err, unix.EPERM) || errors.Is(err, unix.EINVAL) }
 
 func isWhiteout(st *unix.Stat_t) bool { return st.Mode&unix.S_IFMT == unix.S_IFCHR && st.Rdev == 0 }
 

@@ -260,7 +260,7 @@ func TestInherit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := Inherit(top, res.Implicit, []string{low}); err != nil {
+	if err := Inherit(top, res.Implicit, []string{low}, Options{}); err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]uint32{"tmp": 0o1777, "f": 0o755, "new": 0o755} {

@@ -14,6 +14,9 @@ import (
 // holes.
 func (u *unpacker) file(parent int, base string, h *tar.Header, r io.Reader) error {
 	mode := uint32(h.Mode) & 0o7777
+	if u.unprivileged {
+		mode = usable(mode, false)
+	}
 	fd, err := unix.Openat(parent, base,
 		unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, mode&0o777)
 	if err != nil {
@@ -24,20 +27,20 @@ func (u *unpacker) file(parent int, base string, h *tar.Header, r io.Reader) err
 		err = unix.Ftruncate(fd, h.Size)
 	}
 	if err == nil {
-		err = own(fd, h.Uid, h.Gid, mode)
+		err = u.own(fd, h.Uid, h.Gid, mode)
 	}
 	return errors.Join(err, unix.Close(fd))
 }
 
 // own changes owner and mode if they are not right yet: that is seldom, and
 // looking costs a tenth of it.
-func own(fd, uid, gid int, mode uint32) error {
+func (u *unpacker) own(fd, uid, gid int, mode uint32) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		return err
 	}
 	if int(st.Uid) != uid || int(st.Gid) != gid {
-		if err := unix.Fchown(fd, uid, gid); err != nil {
+		if err := unix.Fchown(fd, uid, gid); err != nil && !u.drop(err) {
 			return err
 		}
 	} else if st.Mode&0o7777 == mode {
@@ -110,16 +113,20 @@ func regular(h *tar.Header) bool {
 func (u *unpacker) attributes(parent int, base, name string, h *tar.Header) error {
 	isFile := regular(h) // it has them already
 	if !isFile && (u.setgid || h.Uid != u.uid || h.Gid != u.gid || h.Typeflag == tar.TypeDir) {
-		if err := unix.Fchownat(parent, base, h.Uid, h.Gid, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		if err := unix.Fchownat(parent, base, h.Uid, h.Gid, unix.AT_SYMLINK_NOFOLLOW); err != nil && !u.drop(err) {
 			return err
 		}
 	}
 	if !isFile && h.Typeflag != tar.TypeSymlink {
-		if err := unix.Fchmodat(parent, base, uint32(h.Mode)&0o7777, 0); err != nil {
+		mode := uint32(h.Mode) & 0o7777
+		if u.unprivileged {
+			mode = usable(mode, h.Typeflag == tar.TypeDir)
+		}
+		if err := unix.Fchmodat(parent, base, mode, 0); err != nil {
 			return err
 		}
 	}
-	if err := setXattrs(procPath(parent, base), h); err != nil {
+	if err := u.setXattrs(procPath(parent, base), h); err != nil {
 		return err
 	}
 	at := h.ModTime
@@ -135,19 +142,27 @@ func (u *unpacker) attributes(parent int, base, name string, h *tar.Header) erro
 	return unix.UtimesNanoAt(parent, base, ts[:], unix.AT_SYMLINK_NOFOLLOW)
 }
 
+// usable lets the owner do what root may do in spite of a mode.
+func usable(mode uint32, dir bool) uint32 {
+	if dir {
+		return mode | 0o700
+	}
+	return mode | 0o600
+}
+
 const paxXattr = "SCHILY.xattr."
 
 // setXattrs sets the extended attributes of an entry, but for those by which a
 // layer could steer overlayfs, and those that the file cannot have.
-func setXattrs(p string, h *tar.Header) error {
+func (u *unpacker) setXattrs(p string, h *tar.Header) error {
 	for k, v := range h.PAXRecords {
 		name, ok := strings.CutPrefix(k, paxXattr)
-		if !ok || strings.HasPrefix(name, "trusted.") || strings.HasPrefix(name, "user.overlay.") {
+		if !ok || steers(name) {
 			continue
 		}
 		err := unix.Lsetxattr(p, name, []byte(v), 0)
 		plain := regular(h) || h.Typeflag == tar.TypeDir
-		if errors.Is(err, unix.ENOTSUP) || errors.Is(err, unix.EPERM) && !plain && strings.HasPrefix(name, "user.") {
+		if errors.Is(err, unix.ENOTSUP) || u.drop(err) || errors.Is(err, unix.EPERM) && !plain && strings.HasPrefix(name, "user.") {
 			continue
 		}
 		if err != nil {
@@ -155,4 +170,10 @@ func setXattrs(p string, h *tar.Header) error {
 		}
 	}
 	return nil
+}
+
+// steers says whether an extended attribute is one by which overlayfs, or
+// whatever else has privileges, is told what to do.
+func steers(name string) bool {
+	return strings.HasPrefix(name, "trusted.") || strings.HasPrefix(name, "user.overlay.")
 }

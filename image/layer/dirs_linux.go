@@ -23,12 +23,14 @@ type dirCache struct {
 	fds   map[string]int
 	order []string // by last use
 	stale int      // forgotten while in use, or -1
+	// opaque is the attribute of directories that hide what is below them.
+	opaque string
 }
 
 const dirCacheSize = 32
 
-func newDirCache(root int) *dirCache {
-	return &dirCache{root: root, fds: map[string]int{}, stale: -1}
+func newDirCache(root int, opaque string) *dirCache {
+	return &dirCache{root: root, fds: map[string]int{}, stale: -1, opaque: opaque}
 }
 
 func (c *dirCache) close() {
@@ -135,7 +137,7 @@ func (c *dirCache) mkdir(parent int, p string, made func(fd int, path string) er
 	}
 	c.keep(p, fd)
 	if hidden {
-		if err := unix.Lsetxattr(procPath(fd, "."), xattrOpaque, []byte("y"), 0); err != nil {
+		if err := unix.Lsetxattr(procPath(fd, "."), c.opaque, []byte("y"), 0); err != nil {
 			return -1, err
 		}
 	}

@@ -90,9 +90,18 @@ type Result struct {
 	// of its own for: they take their attributes from the layers below, see
 	// [Inherit].
 	Implicit []string
+	// Dropped counts what an unprivileged Apply had to leave out: devices,
+	// owners, extended attributes.
+	Dropped int64
 }
 
-// Options of Apply. The zero value works.
+// Options of Apply, Inherit and Merge. The zero value works.
 type Options struct {
 	Limits Limits
+	// Unprivileged is for processes without root's capabilities, or with those of
+	// a user namespace only. Directories are marked opaque as overlayfs with
+	// userxattr wants it, owners and attributes that this process may not set are
+	// dropped, devices left out, and the owner may always read and write: what
+	// root may do anyway.
+	Unprivileged bool
 }

@@ -3,7 +3,6 @@ package layer
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -11,9 +10,10 @@ import (
 // Inherit gives the directories of dir named in implicit the owner, mode,
 // extended attributes and times that they have in the layers below it; lowers
 // lists those, the highest first. A directory that no lower layer has keeps
-// what it has: root's, 0755.
-func Inherit(dir string, implicit, lowers []string) error {
-	if len(implicit) == 0 || len(lowers) == 0 {
+// what it has, root's and 0755, and gets the time 0: unpacked twice, a layer is
+// the same.
+func Inherit(dir string, implicit, lowers []string, o Options) error {
+	if len(implicit) == 0 {
 		return nil
 	}
 	root, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -35,14 +35,14 @@ func Inherit(dir string, implicit, lowers []string) error {
 		fds = append(fds, fd)
 	}
 	for _, p := range implicit {
-		if err := inherit(root, p, fds); err != nil {
+		if err := inherit(root, p, fds, o); err != nil {
 			return fmt.Errorf("directory %q: %w", p, err)
 		}
 	}
 	return nil
 }
 
-func inherit(root int, p string, lowers []int) error {
+func inherit(root int, p string, lowers []int, o Options) error {
 	dst, err := openat2(root, p, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, unix.RESOLVE_BENEATH|unix.RESOLVE_NO_SYMLINKS)
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
 		return nil // replaced by a later entry
@@ -50,8 +50,8 @@ func inherit(root int, p string, lowers []int) error {
 		return err
 	}
 	defer unix.Close(dst)
-	if v := make([]byte, 1); isOpaque(dst, v) {
-		return nil
+	if Opaque(procPath(dst, ".")) {
+		lowers = nil
 	}
 	for _, l := range lowers {
 		src, err := openat2(l, p, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, inRoot)
@@ -59,67 +59,65 @@ func inherit(root int, p string, lowers []int) error {
 			continue
 		}
 		if errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
-			return nil // hidden by a file or a whiteout
+			break // hidden by a file or a whiteout
 		}
 		if err != nil {
 			return err
 		}
-		return errors.Join(copyAttributes(dst, src), unix.Close(src))
+		var st unix.Stat_t
+		if err = unix.Fstat(src, &st); err == nil {
+			err = copyAttributes(dst, src, ".", &st, o)
+		}
+		return errors.Join(err, unix.Close(src))
 	}
-	return nil
-}
-
-func isOpaque(fd int, buf []byte) bool {
-	n, err := unix.Fgetxattr(fd, xattrOpaque, buf)
-	return err == nil && n == 1 && buf[0] == 'y'
+	return unix.UtimesNanoAt(dst, ".", make([]unix.Timespec, 2), 0)
 }
 
 // Opaque says whether dir hides everything that lies below it. Overlayfs does
 // not look at that of a layer's root, so whoever mounts has to.
 func Opaque(dir string) bool {
 	buf := make([]byte, 1)
-	n, err := unix.Lgetxattr(dir, xattrOpaque, buf)
-	return err == nil && n == 1 && buf[0] == 'y'
-}
-
-func copyAttributes(dst, src int) error {
-	var st unix.Stat_t
-	if err := unix.Fstat(src, &st); err != nil {
-		return err
-	}
-	if err := unix.Fchown(dst, int(st.Uid), int(st.Gid)); err != nil {
-		return err
-	}
-	if err := unix.Fchmod(dst, st.Mode&0o7777); err != nil {
-		return err
-	}
-	if err := copyXattrs(dst, src); err != nil {
-		return err
-	}
-	ts := []unix.Timespec{st.Atim, st.Mtim}
-	return unix.UtimesNanoAt(dst, ".", ts, 0)
-}
-
-func copyXattrs(dst, src int) error {
-	names := make([]byte, 64<<10)
-	n, err := unix.Flistxattr(src, names)
-	if err != nil {
-		if errors.Is(err, unix.ENOTSUP) {
-			return nil
+	for _, name := range []string{trustedOpaque, userOpaque} {
+		if n, err := unix.Lgetxattr(dir, name, buf); err == nil && n == 1 && buf[0] == 'y' {
+			return true
 		}
+	}
+	return false
+}
+
+// copyAttributes gives name in the directory dst owner, mode, extended
+// attributes and times, in this order, of name in src: each of the first two
+// would take from the next.
+func copyAttributes(dst, src int, name string, st *unix.Stat_t, o Options) error {
+	err := unix.Fchownat(dst, name, int(st.Uid), int(st.Gid), unix.AT_SYMLINK_NOFOLLOW)
+	if err != nil && !(o.Unprivileged && mayNot(err)) {
 		return err
 	}
-	value := make([]byte, 64<<10)
-	for name := range strings.SplitSeq(strings.TrimRight(string(names[:n]), "\x00"), "\x00") {
-		if name == "" || strings.HasPrefix(name, "trusted.") {
+	if st.Mode&unix.S_IFMT != unix.S_IFLNK {
+		if err := unix.Fchmodat(dst, name, st.Mode&0o7777, 0); err != nil {
+			return err
+		}
+	}
+	x, err := readXattrs(procPath(src, name))
+	if err == nil {
+		err = writeXattrs(procPath(dst, name), x, o)
+	}
+	if err != nil {
+		return err
+	}
+	return unix.UtimesNanoAt(dst, name, []unix.Timespec{st.Atim, st.Mtim}, unix.AT_SYMLINK_NOFOLLOW)
+}
+
+// writeXattrs sets extended attributes, but for those that are of this layer
+// alone, and those that the file cannot have.
+func writeXattrs(p string, all map[string]string, o Options) error {
+	for name, value := range all {
+		if steers(name) {
 			continue
 		}
-		k, err := unix.Fgetxattr(src, name, value)
-		if err == nil {
-			err = unix.Fsetxattr(dst, name, value[:k], 0)
-		}
-		if err != nil && !errors.Is(err, unix.ENOTSUP) {
-			return err
+		err := unix.Lsetxattr(p, name, []byte(value), 0)
+		if err != nil && !errors.Is(err, unix.ENOTSUP) && !(o.Unprivileged && mayNot(err)) {
+			return entryError("attribute "+name, err)
 		}
 	}
 	return nil
