@@ -21,7 +21,7 @@ import (
 // a process of its own, so that its work is counted to nobody, and says on
 // standard output where it listens.
 func serveLayouts(dir string) error {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // nothing to cancel
 	if err != nil {
 		return err
 	}

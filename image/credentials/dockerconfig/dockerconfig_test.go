@@ -200,7 +200,7 @@ func TestNode(t *testing.T) {
 		put(t, b+"/config.json", `{"auths":{"*.a.io":{"auth":"`+b64("new:1")+`"}}}`)
 		time.Sleep(nodeAge)
 		expect(n, "[user old]")
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		expect(n, "[user new]")
 		put(t, a+"/config.json", "canary")
 		expect(NewNode(a, b), "[user new] but A/config.json: not the JSON of Docker credentials")
