@@ -21,8 +21,9 @@ type resumer interface {
 // unpacks it. What an earlier pull left of it is not fetched again.
 func (w *layerWork) fetch(ctx context.Context, dir string) (layer.Result, error) {
 	d := w.desc()
-	if len(d.URLs) > 0 && foreign(d.MediaType) {
-		return layer.Result{}, fmt.Errorf("%w: a foreign layer (%s), which its registry may not distribute", errManifest, d.MediaType)
+	if len(d.URLs) > 0 && foreign(d.MediaType) && !w.s.opts.Client.ForeignLayers {
+		return layer.Result{}, fmt.Errorf("%w: a foreign layer (%s), which its registry may not distribute: Options.Client.ForeignLayers allows to fetch it from its URLs",
+			errManifest, d.MediaType)
 	}
 	if _, ok := w.repo.(resumer); !ok {
 		blob, err := w.s.newBlob(d.Digest)

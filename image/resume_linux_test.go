@@ -16,6 +16,7 @@ import (
 	"github.com/lifepod/lifepod/image"
 	"github.com/lifepod/lifepod/image/imagetest"
 	"github.com/lifepod/lifepod/image/remote"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // ranges notes what was asked of blobs, as "digest Range", and passes it on.
@@ -320,4 +321,36 @@ func TestProcessesShareBlobs(t *testing.T) {
 	}
 	wg.Wait()
 	onlyOnce(t, reg, layers)
+}
+
+// A foreign layer comes from its URLs where that is allowed, and is refused by
+// name where it is not.
+func TestForeignLayers(t *testing.T) {
+	elsewhere := &imagetest.Registry{}
+	host, stop, err := elsewhere.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	img := imagetest.Random(3, 1, 1000)
+	b, err := img.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	elsewhere.Put(b.Layers[0])
+	img.EditManifest = func(m *ocispec.Manifest) {
+		m.Layers[0].MediaType = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
+		m.Layers[0].URLs = []string{"http://" + host + "/v2/x/blobs/" + b.Layers[0].Digest.String()}
+	}
+	for _, allowed := range []bool{false, true} {
+		s, reg, registry := open(t, image.Options{Client: remote.Options{ForeignLayers: allowed, Retries: -1}})
+		if _, err := reg.Add("a:1", img); err != nil {
+			t.Fatal(err)
+		}
+		reg.On(b.Layers[0].Digest.String(), imagetest.Status(404))
+		_, err = s.Pull(t.Context(), registry+"/a:1", image.PullOptions{})
+		if allowed && err != nil || !allowed && (err == nil || !strings.Contains(err.Error(), "foreign layer")) {
+			t.Errorf("allowed %v: %v", allowed, err)
+		}
+	}
 }
