@@ -158,6 +158,10 @@ func notePid(f *os.File) error {
 	return err
 }
 
+// initThreads is a variable that libcontainer hands down to its inits. They do one
+// thing at a time, and are quicker without threads for more.
+const initThreads = "GOMAXPROCS"
+
 // settleIn makes the process one of its own, whatever started it.
 func (t starting) settleIn() error {
 	failpoint := os.Getenv(sys.FailpointEnv)
@@ -165,9 +169,7 @@ func (t starting) settleIn() error {
 	if failpoint != "" {
 		os.Setenv(sys.FailpointEnv, failpoint)
 	}
-	// libcontainer hands this one down to its inits, which do one thing at a time
-	// and are quicker without threads for more.
-	os.Setenv("GOMAXPROCS", "1")
+	os.Setenv(initThreads, "1")
 	unix.Umask(0o022)
 	if err := os.Chdir("/"); err != nil {
 		return err

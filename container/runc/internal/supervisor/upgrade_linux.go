@@ -202,9 +202,14 @@ func (s *Supervisor) replace(asker *wire.Conn, program *os.File) error {
 	defer setCloseOnExec(fds, unix.FD_CLOEXEC)
 	setCloseOnExec(fds, 0)
 	return effectBecome.Do(func() error {
-		return become(program, append(os.Environ(),
+		return become(program, append(ownEnviron(),
 			boot.ConfigEnv+"="+s.cfg.String(), boot.StateEnv+"="+strconv.Itoa(rawFd(state))))
 	})
+}
+
+// ownEnviron is the environment without what is meant for inits alone.
+func ownEnviron() []string {
+	return slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, initThreads+"=") })
 }
 
 // holdPlace keeps the run directory, until the next program does.
