@@ -65,7 +65,7 @@ func (p *place) header(ctx context.Context) (string, error) {
 	defer a.unlock()
 	switch {
 	case a.basic:
-		return a.auth.basic(), nil
+		return basic(a.auth), nil
 	case a.realm == "":
 		return "", nil
 	}
@@ -83,7 +83,7 @@ func (p *place) answer(ctx context.Context, resp *http.Response, sent string) (s
 	if i := find(all, "bearer"); i >= 0 {
 		return p.answerBearer(ctx, all[i], sent)
 	}
-	if find(all, "basic") < 0 || p.authz.auth.Username == "" || sent == p.authz.auth.basic() {
+	if find(all, "basic") < 0 || p.authz.auth.Username == "" || sent == basic(p.authz.auth) {
 		return "", nil
 	}
 	if err := p.authz.lock(ctx); err != nil {
@@ -91,7 +91,7 @@ func (p *place) answer(ctx context.Context, resp *http.Response, sent string) (s
 	}
 	defer p.authz.unlock()
 	p.authz.basic = true
-	return p.authz.auth.basic(), nil
+	return basic(p.authz.auth), nil
 }
 
 func find(all []challenge, scheme string) int {
@@ -137,7 +137,7 @@ func (p *place) realm(s string) (string, error) {
 }
 
 // basic is the header of user and password.
-func (a Auth) basic() string {
+func basic(a Auth) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(a.Username+":"+a.Password))
 }
 

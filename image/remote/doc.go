@@ -13,35 +13,16 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/lifepod/lifepod/image/credentials"
 	"github.com/lifepod/lifepod/image/remote/hosts"
 )
 
 // Auth is what to prove oneself with. The zero value is anonymous. A registry
 // token wins over an identity token, that over user and password.
-type Auth struct {
-	Username, Password string
-	// IdentityToken is exchanged for access tokens, RegistryToken is sent as it is.
-	IdentityToken, RegistryToken string
-}
-
-// String says who, and keeps the secrets: formatting an Auth prints none.
-func (a Auth) String() string {
-	switch {
-	case a.RegistryToken != "":
-		return "a registry token"
-	case a.IdentityToken != "":
-		return "an identity token"
-	case a.Username != "":
-		return "user " + a.Username
-	}
-	return "anonymous"
-}
-
-// GoString is String.
-func (a Auth) GoString() string { return a.String() }
+type Auth = credentials.Auth
 
 // secrets lists what no text may hold.
-func (a Auth) secrets() []string { return []string{a.Password, a.IdentityToken, a.RegistryToken} }
+func secrets(a Auth) []string { return []string{a.Password, a.IdentityToken, a.RegistryToken} }
 
 // Options of a [Client]. The zero value works.
 type Options struct {

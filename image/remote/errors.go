@@ -193,9 +193,9 @@ func (p *place) redact(s string) string {
 
 // secrets lists what the host was told, or may have been.
 func (p *place) secrets() []string {
-	all := p.auth.secrets()
+	all := secrets(p.auth)
 	if p.auth.Username != "" {
-		all = append(all, strings.TrimPrefix(p.auth.basic(), "Basic "))
+		all = append(all, strings.TrimPrefix(basic(p.auth), "Basic "))
 	}
 	for name, values := range p.endpoint.host.Header {
 		if name != "User-Agent" {

@@ -79,7 +79,7 @@ func (a *authorizer) tokenRequest(ctx context.Context, scopes []string) (*http.R
 		q["scope"] = scopes
 		req.URL.RawQuery = q.Encode()
 		if a.auth.Username != "" {
-			req.Header.Set("Authorization", a.auth.basic())
+			req.Header.Set("Authorization", basic(a.auth))
 		}
 		return req, nil
 	}
