@@ -3,6 +3,7 @@
 package supervisor
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -59,16 +60,23 @@ func (s *Supervisor) prepare() {
 	if cgroups.IsCgroup2UnifiedMode() {
 		return
 	}
-	s.wg.Go(func() {
-		m, err := supervisorCgroup(s.cfg.CgroupRoot)
-		if err != nil {
-			return
-		}
-		for _, dir := range m.GetPaths() {
-			_ = enter(dir) // any of them: the lock is one for all
-			return
-		}
-	})
+	dir, err := s.ownCgroup()
+	if err == nil {
+		s.wg.Go(func() { _ = enter(dir) })
+	}
+}
+
+// cgroupOf finds the supervisor's directory in one of the v1 hierarchies. The lock
+// that prepare is about is one for all of them.
+func cgroupOf(root string) (string, error) {
+	m, err := supervisorCgroup(root)
+	if err != nil {
+		return "", err
+	}
+	for _, dir := range m.GetPaths() {
+		return dir, nil
+	}
+	return "", errors.New("no cgroup hierarchy is mounted")
 }
 
 func enter(dir string) error {

@@ -28,6 +28,8 @@ type Supervisor struct {
 	wg   sync.WaitGroup
 	quit chan struct{}
 
+	ownCgroup func() (string, error) // one of this process's directories on v1
+
 	alive    *os.File // locked as long as the process lives
 	listener *net.UnixListener
 
@@ -51,7 +53,8 @@ func newSupervisor(cfg boot.Config) (*Supervisor, error) {
 	}
 	return &Supervisor{
 		cfg: cfg, boot: bootID(), poll: poll, reap: newReaper(), quit: make(chan struct{}),
-		ctrs: map[string]*ctr{}, wires: map[*wire.Conn]bool{}, conns: map[*conn]bool{}, warned: map[string]bool{},
+		ownCgroup: sync.OnceValues(func() (string, error) { return cgroupOf(cfg.CgroupRoot) }),
+		ctrs:      map[string]*ctr{}, wires: map[*wire.Conn]bool{}, conns: map[*conn]bool{}, warned: map[string]bool{},
 	}, nil
 }
 
