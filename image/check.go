@@ -1,6 +1,7 @@
 package image
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,12 +14,13 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// finding is one thing that is wrong; kind and digest name the content that is
-// damaged, if it is content.
+// finding is one thing that is wrong. If it is content, kind and digest name it;
+// if it is a record of meta.db, bucket and key.
 type finding struct {
-	text   string
-	kind   string
-	digest digest.Digest
+	text        string
+	kind        string
+	digest      digest.Digest
+	bucket, key []byte
 }
 
 // Check verifies the store: meta.db and all records, every blob against its
@@ -36,14 +38,20 @@ func (s *Store) Check(ctx context.Context) (wrong []string, err error) {
 	return wrong, fail("check", s.root, err)
 }
 
-// Repair is Check, and sets damaged blobs and layers aside: the store does not
-// hold images any more that need them, until they are pulled again, which
-// fetches no more than what is missing. It returns what it set aside.
+// Repair is Check, and sets damaged blobs and layers aside and drops damaged
+// records: the store does not hold images any more that need them, until they
+// are pulled again, which fetches no more than what is missing. It returns what
+// it set aside or dropped.
 func (s *Store) Repair(ctx context.Context) (aside []string, err error) {
 	found, err := s.check(ctx)
 	for _, f := range found {
-		if err == nil && f.kind != "" {
-			aside = append(aside, f.text)
+		if err != nil || f.kind == "" && f.bucket == nil {
+			continue
+		}
+		aside = append(aside, f.text)
+		if f.bucket != nil {
+			err = s.update(func(tx *bolt.Tx) error { return tx.Bucket(f.bucket).Delete(f.key) })
+		} else {
 			err = s.quarantine(f.kind, f.digest, errors.New(f.text))
 		}
 	}
@@ -77,7 +85,7 @@ func (c *checker) bad(format string, args ...any) {
 }
 
 func (c *checker) damaged(kind string, d digest.Digest, err error) {
-	c.found = append(c.found, finding{err.Error(), kind, d})
+	c.found = append(c.found, finding{text: err.Error(), kind: kind, digest: d})
 }
 
 // hold lists the content and leases it: nothing of it is removed meanwhile.
@@ -156,21 +164,30 @@ func (c *checker) meta(ctx context.Context) error {
 		for err := range tx.Check() {
 			c.bad("meta.db: %v", err)
 		}
-		for _, b := range buckets {
-			err := each(tx, b, func(string, json.RawMessage) error { return ctx.Err() })
-			if errors.Is(err, errDamaged) {
-				c.bad("%v", err)
-				return nil
-			}
-			if err != nil {
-				return err
-			}
+		if err := c.records(ctx, tx); err != nil {
+			return err
 		}
 		return errors.Join(c.names(tx), c.images(tx), each(tx, bucketManifests, func(d string, m manifestRecord) error {
 			c.manifest(tx, d, m)
 			return nil
 		}))
 	})
+}
+
+// records finds those that nobody else finds: get takes a damaged one for none.
+func (c *checker) records(ctx context.Context, tx *bolt.Tx) error {
+	for _, b := range buckets {
+		err := tx.Bucket(b).ForEach(func(k, v []byte) error {
+			if err := decodeValue(b, string(k), v, &json.RawMessage{}); err != nil {
+				c.found = append(c.found, finding{text: err.Error(), bucket: b, key: bytes.Clone(k)})
+			}
+			return ctx.Err()
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *checker) names(tx *bolt.Tx) error {

@@ -278,13 +278,20 @@ func TestBitFlips(t *testing.T) {
 		}
 		for range flips(filepath.Base(p)) {
 			at, bit := r.Int64N(fi.Size()), byte(1)<<r.IntN(8)
+			whole, err := os.ReadFile(p)
+			if err != nil {
+				t.Fatal(err)
+			}
 			flip(t, p, at, bit)
 			if how, ok := found(t, s, before); ok {
 				seen++
 			} else if unseen++; how != "" {
 				t.Errorf("seed %d: bit %#x of byte %d of %s: %s", seed, bit, at, strings.TrimPrefix(p, s.Root()), how)
 			}
-			flip(t, p, at, bit)
+			// What was set aside is no longer there.
+			if err := errors.Join(os.WriteFile(p, whole, fi.Mode()), os.Chtimes(p, fi.ModTime(), fi.ModTime())); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	t.Logf("%d files: %d flips were found, %d had no effect", len(files), seen, unseen)
@@ -310,6 +317,12 @@ func found(t *testing.T, s *image.Store, before any) (different string, ok bool)
 		return "", true
 	}
 	defer again.Close()
+	if aside, err := filepath.Glob(filepath.Join(s.Root(), "quarantine/*")); err != nil || len(aside) > 0 {
+		if err := os.RemoveAll(aside[0]); err != nil {
+			t.Error(err)
+		}
+		return "", true
+	}
 	if bad, err := again.Check(t.Context()); err != nil || len(bad) > 0 {
 		return "", true
 	}

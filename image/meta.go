@@ -11,6 +11,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 // The buckets of meta.db. Values are JSON, sealed together with their key.
@@ -66,7 +67,12 @@ func (s *Store) db(write bool, f func(*bolt.DB) error) error {
 		return err
 	}
 	defer l.unlock()
-	path := filepath.Join(s.root, "meta.db")
+	return s.openDB(write, f)
+}
+
+// openDB is db for callers that hold its lock.
+func (s *Store) openDB(write bool, f func(*bolt.DB) error) error {
+	path := s.metaPath()
 	return trusting(path, func() (err error) {
 		db, err := bolt.Open(path, 0o600, &bolt.Options{
 			ReadOnly: !write, NoSync: s.opts.NoSync, Timeout: time.Minute,
@@ -79,67 +85,113 @@ func (s *Store) db(write bool, f func(*bolt.DB) error) error {
 	})
 }
 
+func (s *Store) metaPath() string { return filepath.Join(s.root, "meta.db") }
+
 // trusting runs what trusts the pages of a database file, as bbolt does: where
 // they are damaged it panics or reads past the file's end.
 func trusting(path string, f func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if v := recover(); v != nil {
-			err = fmt.Errorf("%s: %v: %w: remove the store's directory and pull again", path, v, errDamaged)
+			err = fmt.Errorf("%s: %v: %w: open the store again, it sets this file aside, and pull again", path, v, errDamaged)
 		}
 	}()
 	return f()
 }
 
-// createDB makes meta.db with empty buckets, unless it is there.
+// createDB makes meta.db with empty buckets, unless it is there. One that cannot
+// be read is set aside: what it knew comes back with the next pulls, which fetch
+// no blob that is there.
 func (s *Store) createDB() error {
 	l, err := flock(filepath.Join(s.root, "meta.lock"), true)
 	if err != nil {
 		return err
 	}
 	defer l.unlock()
-	path := filepath.Join(s.root, "meta.db")
-	if _, err := os.Lstat(path); err == nil {
-		return nil
+	if fi, err := os.Lstat(s.metaPath()); err == nil {
+		if err = errEmpty; fi.Size() > 0 { // bbolt would write to it
+			err = s.openDB(false, func(db *bolt.DB) error { return db.View(hasBuckets) })
+		}
+		if !unreadable(err) {
+			return err
+		}
+		if err := s.setMetaAside(err); err != nil {
+			return err
+		}
 	}
-	half := path + ".new"
+	half := s.metaPath() + ".new"
 	if err := os.RemoveAll(half); err != nil {
 		return err
 	}
 	db, err := bolt.Open(half, 0o600, &bolt.Options{NoSync: s.opts.NoSync})
 	if err != nil {
-		return fmt.Errorf("create %s: %w", path, err)
+		return fmt.Errorf("create %s: %w", s.metaPath(), err)
 	}
-	err = db.Update(func(tx *bolt.Tx) error {
-		for _, b := range buckets {
-			if _, err := tx.CreateBucket(b); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err = errors.Join(err, db.Close()); err != nil {
-		return fmt.Errorf("create %s: %w", path, err)
+	if err = errors.Join(db.Update(addBuckets), db.Close()); err != nil {
+		return fmt.Errorf("create %s: %w", s.metaPath(), err)
 	}
-	return rename(half, path)
+	return rename(half, s.metaPath())
 }
 
-// get reads one record; ok is false if there is none.
+func (s *Store) setMetaAside(why error) error {
+	to := filepath.Join(s.root, "quarantine", fmt.Sprintf("%d-meta.db", time.Now().UnixNano()))
+	err := effectQuarantine.Do(func() error { return os.Rename(s.metaPath(), to) })
+	if err == nil {
+		s.opts.Log.Info("set the damaged meta.db aside", "why", why.Error(), "to", to)
+	}
+	return err
+}
+
+func addBuckets(tx *bolt.Tx) error {
+	for _, b := range buckets {
+		if _, err := tx.CreateBucket(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var errEmpty = fmt.Errorf("meta.db is empty: %w", errDamaged)
+
+func hasBuckets(tx *bolt.Tx) error {
+	for _, b := range buckets {
+		if tx.Bucket(b) == nil {
+			return fmt.Errorf("meta.db: no bucket %s: %w", b, errDamaged)
+		}
+	}
+	return nil
+}
+
+// unreadable says whether a database file is not, or no longer, one of ours.
+func unreadable(err error) bool {
+	for _, e := range []error{errDamaged, bolterrors.ErrInvalid, bolterrors.ErrChecksum, bolterrors.ErrVersionMismatch} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// get reads one record; ok is false if there is none. A damaged one, or one that
+// another version of lifepod wrote, counts as none: the next pull writes it anew.
 func get[T any](tx *bolt.Tx, bucket []byte, key string) (v T, ok bool, err error) {
 	b := tx.Bucket(bucket).Get([]byte(key))
 	if b == nil {
 		return v, false, nil
 	}
-	if err := decodeValue(bucket, key, b, &v); err != nil {
-		return v, false, err
+	err = decodeValue(bucket, key, b, &v)
+	if errors.Is(err, errDamaged) {
+		return *new(T), false, nil
 	}
-	return v, true, nil
+	return v, err == nil, err
 }
 
 func decodeValue(bucket []byte, key string, b []byte, v any) error {
 	b, err := unseal(sealedAs(bucket, key), b)
 	if err == nil {
-		err = json.Unmarshal(b, v)
+		if err = json.Unmarshal(b, v); err != nil {
+			err = fmt.Errorf("%w: %w", err, errDamaged)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("meta.db: %s %s: %w", bucket, key, err)
@@ -157,11 +209,12 @@ func put(tx *bolt.Tx, bucket []byte, key string, v any) error {
 	return tx.Bucket(bucket).Put([]byte(key), seal(sealedAs(bucket, key), b))
 }
 
-// each calls f with every record of a bucket, in the order of the keys.
+// each calls f with every record of a bucket that get finds, in the order of the
+// keys.
 func each[T any](tx *bolt.Tx, bucket []byte, f func(key string, v T) error) error {
-	return tx.Bucket(bucket).ForEach(func(k, b []byte) error {
-		var v T
-		if err := decodeValue(bucket, string(k), b, &v); err != nil {
+	return tx.Bucket(bucket).ForEach(func(k, _ []byte) error {
+		v, ok, err := get[T](tx, bucket, string(k))
+		if err != nil || !ok {
 			return err
 		}
 		return f(string(k), v)

@@ -209,7 +209,7 @@ func (s *Store) RemoveSnapshot(ctx context.Context, key string) error {
 	if errors.Is(err, ErrNotFound) {
 		return nil
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, errDamaged) {
 		return fail("remove snapshot", key, err)
 	}
 	sess, err := s.startSession()
