@@ -130,6 +130,9 @@ func (p *place) realm(s string) (string, error) {
 	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http" {
 		return "", fmt.Errorf("the challenge names no token server (realm): %w", ErrInvalid)
 	}
+	if near(u.Host) && !near(p.endpoint.host.Host) {
+		return "", fmt.Errorf("the challenge names the token server %s, %w", u.Host, errNear)
+	}
 	if u.Scheme == "http" && !p.endpoint.mayPlain(u.Host) {
 		return "", fmt.Errorf("token server %s: %w", u.Host, errPlain)
 	}

@@ -6,7 +6,9 @@
 // every byte anyway. A registry is reached where [Options] and package hosts
 // say, else under its own name; credentials are shown to these hosts, once they
 // ask, and to the token server that they name. They never go along a redirect to
-// another host, and stand in no error.
+// another host or port or to plain text, nor does the host there get any by
+// asking; headers that hosts.toml sets go to their host alone; none of it stands
+// in an error. No registry elsewhere leads to this machine or to its link.
 package remote
 
 import (

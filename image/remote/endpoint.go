@@ -143,6 +143,15 @@ func show(c *tls.Config, pairs [][2]string) error {
 	return nil
 }
 
+// root is where the endpoint is found to be.
+func (e *endpoint) root() *url.URL {
+	u := &url.URL{Scheme: e.host.Scheme, Host: e.host.Host}
+	if e.noTLS.Load() {
+		u.Scheme = "http"
+	}
+	return u
+}
+
 // url is that of something below the API's root.
 func (e *endpoint) url(domain, below string) string {
 	u := url.URL{Scheme: e.host.Scheme, Host: e.host.Host, Path: path.Join("/", e.host.Path, below)}

@@ -103,12 +103,12 @@ func (p *place) wrap(what string, err error) error {
 	if errors.As(err, &done) {
 		return err
 	}
-	e := &Error{err: err}
 	var uerr *url.Error
 	for errors.As(err, &uerr) { // its URL may be signed
 		err = uerr.Err
 		uerr = nil
 	}
+	e := &Error{err: err}
 	e.text = fmt.Sprintf("%s: %s", what, p.redact(err.Error()))
 	return e
 }
@@ -117,6 +117,9 @@ func (p *place) wrap(what string, err error) error {
 func (p *place) refused(what string, resp *http.Response) error {
 	e := &Error{Status: resp.StatusCode, after: after(resp.Header.Get("Retry-After"), time.Now())}
 	e.text = fmt.Sprintf("%s: %d %s", what, e.Status, http.StatusText(e.Status))
+	if _, left := origin(resp.Request); left {
+		e.text += " of " + p.redact(resp.Request.URL.Host) + ", where it redirects to"
+	}
 	if s := said(resp); s != "" {
 		e.text += ": " + p.redact(s)
 	}

@@ -43,8 +43,8 @@ func (r *Repository) foreignURL(s string) (*url.URL, error) {
 	switch {
 	case err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http":
 		return nil, fmt.Errorf("a URL of the manifest is none to fetch from: %w", ErrInvalid)
-	case hosts.Loopback(u.Host) && !hosts.Loopback(r.domain):
-		return nil, fmt.Errorf("a URL of the manifest leads to this machine (%s): %w", u.Host, ErrInvalid)
+	case near(u.Host) && !near(r.domain):
+		return nil, fmt.Errorf("a URL of the manifest leads to %s, %w", u.Host, errNear)
 	case u.Scheme == "http" && !hosts.Loopback(u.Host) && !r.plain:
 		return nil, fmt.Errorf("%s: %w", u.Host, errPlain)
 	}

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
 
 	"github.com/lifepod/lifepod/image/remote/hosts"
 )
@@ -21,16 +24,10 @@ type guard struct {
 func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	req = req.Clone(req.Context())
 	req.Header.Del("Referer") // it may be signed
-	first, left := origin(req)
-	if left {
-		if req.Body != nil && req.Body != http.NoBody {
-			return nil, fmt.Errorf("%s redirects a form to %s: %w", first, req.URL.Host, ErrInvalid)
+	if first, left := origin(req); left {
+		if err := g.leave(first, req); err != nil {
+			return nil, err
 		}
-		for name := range g.host.Header {
-			req.Header.Del(name)
-		}
-		req.Header.Del("Authorization")
-		req.Header.Del("Cookie")
 	}
 	if req.Header.Get("User-Agent") == "" {
 		req.Header.Set("User-Agent", g.agent)
@@ -41,12 +38,50 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	return g.send(req)
 }
 
+// leave makes ready a request that a redirect leads away from the host first.
+func (g *guard) leave(first string, req *http.Request) error {
+	switch {
+	case req.Body != nil && req.Body != http.NoBody:
+		return fmt.Errorf("%s redirects a form to %s: %w", first, req.URL.Host, ErrInvalid)
+	case near(req.URL.Host) && !near(first):
+		return fmt.Errorf("%s redirects to %s, %w", first, req.URL.Host, errNear)
+	}
+	for name := range g.host.Header {
+		req.Header.Del(name)
+	}
+	req.Header.Del("Authorization")
+	req.Header.Del("Cookie")
+	return nil
+}
+
+// errNear is for an answer from elsewhere that leads to where only this machine
+// gets, past whatever keeps others out.
+var errNear = fmt.Errorf("which only this machine reaches: %w", ErrInvalid)
+
+// near says whether a host, maybe with a port, is this machine or on its link,
+// where clouds keep the secrets of their machines. Only addresses show it; a
+// name is near if it says so.
+func near(host string) bool {
+	u := url.URL{Host: host}
+	name := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
+	if name == "localhost" || strings.HasSuffix(name, ".localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(name)
+	ip = ip.Unmap()
+	return err == nil && (ip.IsLoopback() || ip.IsLinkLocalUnicast() || ip.IsUnspecified())
+}
+
 // send refuses plain text where it is not allowed.
 func (g *guard) send(req *http.Request) (*http.Response, error) {
 	if req.URL.Scheme != "https" && !g.mayPlain(req.URL.Host) {
 		return nil, fmt.Errorf("%s: %w", req.URL.Host, errPlain)
 	}
-	return g.transport.RoundTrip(req)
+	resp, err := g.transport.RoundTrip(req)
+	if resp != nil {
+		resp.Request = req // what a redirect is judged by, whatever the transport says
+	}
+	return resp, err
 }
 
 // mayPlain says whether http is allowed to a host: what is not this machine must
@@ -80,18 +115,29 @@ func noTLS(err error) bool {
 }
 
 // origin is the host that a chain of redirects began at; left says whether the
-// chain went to another since, or gave up TLS.
+// chain went to another since, to another port, or gave up TLS. Whoever was left
+// is not come back to.
 func origin(req *http.Request) (first string, left bool) {
-	var chain []*http.Request
-	for r := req; ; r = r.Response.Request {
-		chain = append(chain, r)
-		if r.Response == nil || r.Response.Request == nil {
-			break
-		}
+	chain := []*url.URL{req.URL}
+	for r := req; r.Response != nil && r.Response.Request != nil; {
+		r = r.Response.Request
+		chain = append(chain, r.URL)
 	}
-	start := chain[len(chain)-1].URL
-	for _, r := range chain {
-		left = left || r.URL.Host != start.Host || start.Scheme == "https" && r.URL.Scheme != "https"
+	start := chain[len(chain)-1]
+	for _, u := range chain {
+		left = left || !sameOrigin(start, u)
 	}
 	return start.Host, left
+}
+
+// sameOrigin says whether what was for a may be sent to b.
+func sameOrigin(a, b *url.URL) bool {
+	return a.Hostname() == b.Hostname() && port(a) == port(b) && (a.Scheme == b.Scheme || b.Scheme == "https")
+}
+
+func port(u *url.URL) string {
+	if p := u.Port(); p != "" {
+		return p
+	}
+	return map[string]string{"http": "80", "https": "443"}[u.Scheme]
 }

@@ -339,7 +339,7 @@ func TestForeignLayers(t *testing.T) {
 	defer c.Close()
 	d.URLs = []string{"http://127.0.0.1:1/secret"}
 	err := c.Repository("registry.example", "a", remote.Auth{}, false).Blob(t.Context(), d, &bytes.Buffer{})
-	if err == nil || !strings.Contains(err.Error(), "leads to this machine") {
+	if err == nil || !strings.Contains(err.Error(), "which only this machine reaches") {
 		t.Errorf("an image of elsewhere leads to this machine: %v", err)
 	}
 }

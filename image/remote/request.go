@@ -29,8 +29,8 @@ type request struct {
 	from int64
 }
 
-// send makes one attempt, or two where the host wants to know who asks. Its
-// answer has one of the wanted statuses.
+// send makes one attempt, or two where the host wants to know who asks; where a
+// redirect led, nobody may ask. Its answer has one of the wanted statuses.
 func (p *place) send(ctx context.Context, q request) (*http.Response, error) {
 	what := p.what(q)
 	header, err := p.header(ctx)
@@ -41,7 +41,7 @@ func (p *place) send(ctx context.Context, q request) (*http.Response, error) {
 	if err != nil {
 		return nil, p.wrap(what, err)
 	}
-	if resp.StatusCode == http.StatusUnauthorized {
+	if _, left := origin(resp.Request); resp.StatusCode == http.StatusUnauthorized && !left {
 		refused := p.refused(what, resp)
 		drain(resp) // the token may come over the same connection
 		next, err := p.answer(ctx, resp, header)

@@ -35,8 +35,9 @@ func (p *place) fetchToken(ctx context.Context, asked []string) (string, error) 
 		return "", err
 	}
 	what := "get a token from " + req.URL.Host
+	own := sameOrigin(p.endpoint.root(), req.URL)
 	for name, values := range p.endpoint.host.Header {
-		if req.Header.Get(name) == "" && (name != "Authorization" && name != "Cookie" || req.URL.Host == p.endpoint.host.Host) {
+		if req.Header.Get(name) == "" && (own || name == "User-Agent") {
 			req.Header[name] = values
 		}
 	}
