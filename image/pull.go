@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
 
@@ -24,6 +25,13 @@ type pull struct {
 	// as, if set, are the names to give the image, instead of ref.
 	as   []policy.Reference
 	host ocispec.Platform
+	// told is what the registry said that the name means.
+	told ocispec.Descriptor
+	// known is what the name meant when it was pulled before: the store may have
+	// that. It is not enough to be told a digest, of what may be another's image.
+	known digest.Digest
+	// landed, if set, is to be told what it means now.
+	landed func(digest.Digest)
 	// docs are the index and the manifest, top first.
 	docs     []blob
 	manifest *document
@@ -69,10 +77,59 @@ func (s *Store) Pull(ctx context.Context, name string, o PullOptions) (Image, er
 
 // run returns the config digest of the image.
 func (p *pull) run(ctx context.Context) (digest.Digest, error) {
-	if id, ok, err := p.present(ctx); ok || err != nil {
-		return id, err
+	for {
+		have, err := p.record()
+		if err != nil {
+			return "", err
+		}
+		if id, ok, err := p.present(ctx, have); ok || err != nil {
+			return id, err
+		}
+		fl, first, err := p.s.pulls.board(ctx, p.ref.String())
+		if err != nil {
+			return "", err
+		}
+		if !first {
+			return p.follow(ctx, fl)
+		}
+		if id, ok, err := p.lead(ctx, fl, have); ok || err != nil {
+			return id, err
+		}
+	}
+}
+
+// lead loads as the first of its name. It is not ok if the last one ended after
+// the caller looked.
+func (p *pull) lead(ctx context.Context, fl *flight, have refRecord) (id digest.Digest, ok bool, err error) {
+	defer p.s.pulls.end(p.ref.String(), fl)
+	now, err := p.record()
+	if err != nil || now != have {
+		return "", false, err
+	}
+	p.known, p.landed = have.Digest, fl.landed
+	id, err = p.load(ctx, ocispec.Descriptor{})
+	return id, true, err
+}
+
+// follow loads after the first of its name found out what that means.
+func (p *pull) follow(ctx context.Context, fl *flight) (digest.Digest, error) {
+	if p.known = fl.top; p.told.Digest == "" {
+		if err := p.ask(ctx); err != nil {
+			return "", err
+		}
 	}
 	return p.load(ctx, ocispec.Descriptor{})
+}
+
+// ask asks what the name means. A registry that answers no such question is not
+// an error.
+func (p *pull) ask(ctx context.Context) (err error) {
+	p.told, err = p.repo.Resolve(ctx, p.id())
+	var e *remote.Error
+	if errors.Is(err, remote.ErrInvalid) || errors.As(err, &e) && e.Status == http.StatusMethodNotAllowed {
+		return nil // no digest in the answer, or none to a HEAD: a GET may tell it
+	}
+	return err
 }
 
 // load brings the image that d names, or, if d names none, what the reference
@@ -80,6 +137,9 @@ func (p *pull) run(ctx context.Context) (digest.Digest, error) {
 func (p *pull) load(ctx context.Context, d ocispec.Descriptor) (digest.Digest, error) {
 	if err := p.resolve(ctx, cmp.Or(d.Digest.String(), p.id())); err != nil {
 		return "", err
+	}
+	if p.landed != nil {
+		p.landed(p.docs[0].digest)
 	}
 	if err := p.fetchConfig(ctx); err != nil {
 		return "", err
@@ -110,27 +170,27 @@ func (p *pull) id() string {
 	return p.ref.Tag
 }
 
-// present asks for the digest only, if there is an image under this name, or
-// this digest, that would do.
-func (p *pull) present(ctx context.Context) (id digest.Digest, ok bool, err error) {
+// record is what the store knows of the name; zero if nothing.
+func (p *pull) record() (have refRecord, err error) {
 	name := p.ref.Tagged()
 	if p.ref.Digest != "" {
 		name = p.ref.Digested(p.ref.Digest)
 	}
-	var have refRecord
 	err = p.s.view(func(tx *bolt.Tx) error {
-		have, ok, err = get[refRecord](tx, bucketRefs, name)
+		have, _, err = get[refRecord](tx, bucketRefs, name)
 		return err
 	})
-	if err != nil || !ok || p.opts.Verify != nil {
-		return "", false, err
-	}
-	d, err := p.repo.Resolve(ctx, p.id())
-	if errors.Is(err, remote.ErrInvalid) { // no digest in the answer
+	return have, err
+}
+
+// present asks for the digest only, if there is an image under this name, or
+// this digest, that would do.
+func (p *pull) present(ctx context.Context, have refRecord) (id digest.Digest, ok bool, err error) {
+	if have == (refRecord{}) || p.opts.Verify != nil {
 		return "", false, nil
 	}
-	if err != nil || d.Digest != have.Digest {
-		return "", false, p.mayGet(err)
+	if err := p.ask(ctx); err != nil || p.told.Digest != have.Digest {
+		return "", false, err
 	}
 	id, ok, err = p.s.complete(ctx, have.Manifest, p.host)
 	if err != nil || !ok {
@@ -146,22 +206,12 @@ func (p *pull) present(ctx context.Context) (id digest.Digest, ok bool, err erro
 	return id, ok, err
 }
 
-// mayGet drops the error of a HEAD that a GET may not meet: not all registries
-// answer a HEAD.
-func (p *pull) mayGet(err error) error {
-	var e *remote.Error
-	if errors.As(err, &e) && e.Status == 405 {
-		return nil
-	}
-	return err
-}
-
 // maxNesting bounds how deep an index may lie in an index.
 const maxNesting = 3
 
 // resolve fetches the manifest for the platform, through indexes.
 func (p *pull) resolve(ctx context.Context, id string) error {
-	d, b, err := p.repo.Manifest(ctx, id)
+	d, b, err := p.top(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -179,24 +229,58 @@ func (p *pull) resolve(ctx context.Context, id string) error {
 		if err != nil {
 			return err
 		}
-		if d, b, err = p.repo.Manifest(ctx, next.Digest.String()); err != nil {
+		b, err = p.small(ctx, next.Digest, func() ([]byte, error) {
+			_, b, err := p.repo.Manifest(ctx, next.Digest.String())
+			return b, err
+		})
+		if err != nil {
 			return err
 		}
-		if d.Size != next.Size {
-			return fmt.Errorf("manifest %s has %d bytes, its index says %d: %w", d.Digest, d.Size, next.Size, errManifest)
+		if d = next; int64(len(b)) != d.Size {
+			return fmt.Errorf("manifest %s has %d bytes, its index says %d: %w", d.Digest, len(b), d.Size, errManifest)
 		}
-		d.MediaType = next.MediaType
 	}
 	return fmt.Errorf("%w: indexes nested deeper than %d", errManifest, maxNesting)
 }
 
+// top brings what the reference names. Where the registry told that it is what
+// it was, and the store has it, that will do.
+func (p *pull) top(ctx context.Context, id string) (ocispec.Descriptor, []byte, error) {
+	if p.told.Digest != "" && p.told.Digest == p.known {
+		if b, err := p.s.readBlob(p.told.Digest); err == nil {
+			return p.told, b, nil
+		}
+	}
+	d, b, err := p.repo.Manifest(ctx, id)
+	if err != nil {
+		return d, nil, err
+	}
+	return d, b, p.s.putBlob(d.Digest, b)
+}
+
+// small brings a small blob, from the store, or by fetch into the store. Of
+// several pulls that need it at once one fetches it.
+func (p *pull) small(ctx context.Context, d digest.Digest, fetch func() ([]byte, error)) ([]byte, error) {
+	unlock, err := p.s.lockWork(ctx, "blob", d.String())
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if b, err := p.s.readBlob(d); err == nil {
+		return b, nil
+	}
+	b, err := fetch()
+	if err != nil {
+		return nil, err
+	}
+	return b, p.s.putBlob(d, b)
+}
+
 func (p *pull) fetchConfig(ctx context.Context) error {
 	d := *p.manifest.Config
-	b, err := p.s.readBlob(d.Digest)
+	b, err := p.small(ctx, d.Digest, func() ([]byte, error) { return p.repo.Config(ctx, d) })
 	if err != nil {
-		if b, err = p.repo.Config(ctx, d); err != nil {
-			return fmt.Errorf("image config: %w", err)
-		}
+		return fmt.Errorf("image config: %w", err)
 	}
 	p.config = blob{d.Digest, b}
 	if p.image, err = decodeConfig(b, len(p.manifest.Layers)); err != nil {

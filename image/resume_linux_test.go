@@ -222,11 +222,11 @@ func TestResumeAfterCancel(t *testing.T) {
 	}
 }
 
-// family is n images that share layers, and the number of their layers' blobs.
-func family(t *testing.T, reg *imagetest.Registry, n int) (names []string, layers map[string]bool) {
+// family is n images that share layers, each in an index, and all their blobs.
+func family(t *testing.T, reg *imagetest.Registry, n int) (names []string, blobs map[string]bool) {
 	t.Helper()
 	base := imagetest.Random(1, 4, 20_000)
-	layers = map[string]bool{}
+	blobs = map[string]bool{}
 	for i := range n {
 		img := imagetest.Random(uint64(i+2), 2, 5_000)
 		img.Layers = append(append([]imagetest.Layer(nil), base.Layers[:1+i%4]...), img.Layers...)
@@ -234,37 +234,38 @@ func family(t *testing.T, reg *imagetest.Registry, n int) (names []string, layer
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, l := range b.Layers {
-			layers[l.Digest.String()] = true
+		for _, l := range append(b.Layers, b.Config, b.Manifest) {
+			blobs[l.Digest.String()] = true
 		}
 		name := fmt.Sprintf("i%d:1", i)
-		if _, err := reg.Add(name, img); err != nil {
+		if _, err := reg.AddIndex(name, img); err != nil {
 			t.Fatal(err)
 		}
 		names = append(names, name)
 	}
-	return names, layers
+	return names, blobs
 }
 
-// onlyOnce fails unless each of the layers was asked for once.
-func onlyOnce(t *testing.T, reg *imagetest.Registry, layers map[string]bool) {
+// onlyOnce fails unless each of the blobs was asked for once.
+func onlyOnce(t *testing.T, requests []string, blobs map[string]bool) {
 	t.Helper()
 	seen := map[string]int{}
-	for _, r := range reg.Requests() {
-		_, id, _ := strings.Cut(r, "/blobs/")
-		seen[id]++
+	for _, r := range requests {
+		seen[r[strings.LastIndex(r, "/")+1:]]++
 	}
-	for id := range layers {
+	for id := range blobs {
 		if seen[id] != 1 {
 			t.Errorf("%s was fetched %d times", id, seen[id])
 		}
 	}
 }
 
-// 100 pulls at once of 20 images that share layers fetch each blob once.
+// 100 pulls at once of 20 images that share layers fetch each blob once: layers,
+// configs and manifests. Each pull asks the registry what its name means: once
+// for the whole, else for the digest.
 func TestHundredPulls(t *testing.T) {
 	s, reg, host := open(t, image.Options{})
-	names, layers := family(t, reg, 20)
+	names, blobs := family(t, reg, 20)
 	var wg sync.WaitGroup
 	for i := range 100 {
 		wg.Go(func() {
@@ -274,7 +275,17 @@ func TestHundredPulls(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	onlyOnce(t, reg, layers)
+	requests := reg.Requests()
+	onlyOnce(t, requests, blobs)
+	asked := map[string]int{}
+	for _, r := range requests {
+		if method, path, _ := strings.Cut(r, " "); strings.HasSuffix(path, "/manifests/1") {
+			asked[method]++
+		}
+	}
+	if asked["GET"] != 20 || asked["HEAD"] != 80 {
+		t.Errorf("names were asked for %v", asked)
+	}
 	if list, err := s.List(t.Context()); err != nil || len(list) != 20 {
 		t.Errorf("%d images, %v", len(list), err)
 	}
@@ -305,7 +316,7 @@ func TestHelperPullAll(t *testing.T) {
 // Processes that pull the same at once fetch each blob once.
 func TestProcessesShareBlobs(t *testing.T) {
 	s, reg, host := open(t, image.Options{})
-	names, layers := family(t, reg, 5)
+	names, blobs := family(t, reg, 5)
 	for i := range names {
 		names[i] = host + "/" + names[i]
 	}
@@ -320,7 +331,7 @@ func TestProcessesShareBlobs(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	onlyOnce(t, reg, layers)
+	onlyOnce(t, reg.Requests(), blobs)
 }
 
 // A foreign layer comes from its URLs where that is allowed, and is refused by

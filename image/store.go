@@ -39,6 +39,7 @@ type Store struct {
 	opts   Options
 	client *remote.Client
 	work   keyed
+	pulls  flights
 	meta   sync.RWMutex // before the file lock: goroutines wait in order
 
 	mu      sync.Mutex
