@@ -37,10 +37,14 @@ type Freed struct {
 	Images []digest.Digest
 	// Bytes is the sum of their sizes, packed, as Kubernetes counts.
 	Bytes int64
+	// Partial are the bytes beside them that had come of blobs whose pull broke
+	// off: a later pull cannot go on with them.
+	Partial int64
 }
 
 // FreeSpace removes images that nothing uses: those past MaxAge, and, if the
-// disk is too full, the least recently used. When it has to be called is the
+// disk is too full, first what is left of pulls that broke off, then the least
+// recently used. When it has to be called is the
 // caller's to know: Kubernetes does every 5 minutes. If there is too little to
 // remove, the error says so in Kubernetes' words, with the reason
 // FreeDiskSpaceFailed; what could go has gone.
@@ -49,24 +53,42 @@ func (s *Store) FreeSpace(ctx context.Context, o SpaceOptions) (Freed, error) {
 	if disk == nil {
 		disk = s.disk
 	}
-	return s.free(ctx, o, func(now time.Time, images []policy.Candidate) (policy.GC, error) {
-		d, err := disk()
-		if err != nil {
-			return policy.GC{}, fail("measure", s.root, err)
+	var partial int64
+	freed, err := s.free(ctx, o, func(now time.Time, images []policy.Candidate) (policy.GC, error) {
+		for {
+			d, err := disk()
+			if err != nil {
+				return policy.GC{}, fail("measure", s.root, err)
+			}
+			if d.Capacity <= 0 {
+				return policy.GC{}, &spaceError{ReasonInvalidDiskCapacity, "invalid capacity 0 on image filesystem"}
+			}
+			g := policy.Collect(now, o.Since, o.GCOptions, d, images)
+			if g.Wanted <= 0 {
+				return g, nil
+			}
+			n, err := s.removePartials(now)
+			if partial += n; n == 0 || err != nil {
+				return g, err
+			}
 		}
-		if d.Capacity <= 0 {
-			return policy.GC{}, &spaceError{ReasonInvalidDiskCapacity, "invalid capacity 0 on image filesystem"}
-		}
-		return policy.Collect(now, o.Since, o.GCOptions, d, images), nil
 	})
+	freed.Partial = partial
+	return freed, err
 }
 
 // Prune removes every image that nothing uses and that is older than MinAge,
-// whatever the disk says.
+// and what is left of pulls that broke off, whatever the disk says.
 func (s *Store) Prune(ctx context.Context, o SpaceOptions) (Freed, error) {
-	return s.free(ctx, o, func(now time.Time, images []policy.Candidate) (policy.GC, error) {
+	partial, err := s.removePartials(time.Now())
+	if err != nil {
+		return Freed{Partial: partial}, fail("prune", s.root, err)
+	}
+	freed, err := s.free(ctx, o, func(now time.Time, images []policy.Candidate) (policy.GC, error) {
 		return policy.Unused(now, o.GCOptions, images), nil
 	})
+	freed.Partial = partial
+	return freed, err
 }
 
 // spaceError is an error in Kubernetes' words.

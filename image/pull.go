@@ -52,7 +52,8 @@ type blob struct {
 // registry is asked for the digest only. Two pulls that need one blob fetch it
 // once. After an error the store holds what it held before, and whole blobs
 // that a later pull may use; what came of a blob before the network failed, the
-// caller gave up or the process died is not fetched again for an hour.
+// caller gave up or the process died is not fetched again for an hour, unless
+// FreeSpace or Prune take it.
 //
 // The error is an *[Error]. It matches remote.ErrNotFound and
 // remote.ErrUnauthorized with errors.Is, and its Reason is InvalidImageName,

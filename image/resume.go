@@ -56,25 +56,29 @@ func (s *Store) resumeBlob(d ocispec.Descriptor) (w *ingest, held int64, err err
 // leave closes what is not whole, for whoever goes on with it.
 func (w *ingest) leave() error { return w.f.Close() }
 
-// removePartials removes those that nobody came back for.
-func (s *Store) removePartials(now time.Time) error {
+// removePartials removes those that nobody wrote to since a time and no pull
+// has, and says how many bytes they had.
+func (s *Store) removePartials(since time.Time) (freed int64, err error) {
 	entries, err := os.ReadDir(s.partials())
 	if errors.Is(err, os.ErrNotExist) {
-		return nil
+		return 0, nil
 	}
 	once, cancel := context.WithCancel(context.Background())
 	cancel()
 	for _, e := range entries {
 		fi, ierr := e.Info()
-		if ierr != nil || now.Sub(fi.ModTime()) < partialAge {
+		if ierr != nil || fi.ModTime().After(since) {
 			continue // or gone meanwhile
 		}
 		unlock, lerr := flockName(once, filepath.Join(s.root, "locks", "blob-"+e.Name()))
 		if lerr != nil { // its pull is slow
 			continue
 		}
-		err = errors.Join(err, removeAll(filepath.Join(s.partials(), e.Name())))
+		rerr := removeAll(filepath.Join(s.partials(), e.Name()))
 		unlock()
+		if err = errors.Join(err, rerr); rerr == nil {
+			freed += fi.Size()
+		}
 	}
-	return err
+	return freed, err
 }

@@ -162,6 +162,57 @@ func TestOldPartialsGo(t *testing.T) {
 	}
 }
 
+// Where space is needed, what is left of a pull goes first, and at once, unless
+// a pull has it.
+func TestPartialsGoForSpace(t *testing.T) {
+	full := image.SpaceOptions{Disk: disk(100, 0)}
+	for name, c := range map[string]struct {
+		free func(s *image.Store) (image.Freed, error)
+		goes bool
+	}{
+		"free space": {func(s *image.Store) (image.Freed, error) { return s.FreeSpace(t.Context(), full) }, true},
+		"prune":      {func(s *image.Store) (image.Freed, error) { return s.Prune(t.Context(), image.SpaceOptions{}) }, true},
+		"enough space": {func(s *image.Store) (image.Freed, error) {
+			return s.FreeSpace(t.Context(), image.SpaceOptions{Disk: disk(100, 50)})
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, reg, host := open(t, image.Options{Client: remote.Options{Retries: -1}})
+			broken(t, s, reg, host+"/a:1", single(t, reg, 100_000), 30_000)
+			freed, err := c.free(s)
+			if err != nil && reason(err) != image.ReasonFreeDiskSpace { // the disk stays full
+				t.Error(err)
+			}
+			if gone := len(partials(t, s)) == 0; gone != c.goes || gone != (freed.Partial == 30_000) {
+				t.Errorf("gone: %v, %+v", gone, freed)
+			}
+		})
+	}
+	t.Run("under way", func(t *testing.T) {
+		s, reg, host := open(t, image.Options{})
+		blob := single(t, reg, 100_000)
+		asked := &ranges{}
+		reg.On(blob.Digest.String(), imagetest.Times(1, imagetest.Truncate(30_000)))
+		reg.On(blob.Digest.String(), asked.fault)
+		freed := image.Freed{Partial: -1}
+		img, err := s.Pull(t.Context(), host+"/a:1", image.PullOptions{Progress: func(p image.Progress) {
+			if p.Bytes > 0 && freed.Partial < 0 {
+				var err error
+				if freed, err = s.Prune(t.Context(), image.SpaceOptions{}); err != nil {
+					t.Error(err)
+				}
+			}
+		}})
+		if err != nil || freed.Partial != 0 {
+			t.Fatalf("%+v, %v", freed, err)
+		}
+		if len(asked.all) != 2 || !strings.HasSuffix(asked.all[1], " bytes=30000-") {
+			t.Errorf("asked for %q", asked.all)
+		}
+		mount(t, s, "k", img, false)
+	})
+}
+
 // A process that is killed in the middle of a blob leaves its beginning to the
 // next one.
 func TestResumeAfterKill(t *testing.T) {

@@ -157,7 +157,8 @@ func (s *Store) removeDead() (int, error) {
 			return n, err
 		}
 	}
-	return n, errors.Join(s.removeStrays(entries), s.removePartials(time.Now()))
+	_, err = s.removePartials(time.Now().Add(-partialAge))
+	return n, errors.Join(err, s.removeStrays(entries))
 }
 
 // removeStrays removes layers of sessions that have no directory for blobs, and
