@@ -67,7 +67,10 @@ func (n *session) newLayer() (dir, files string, err error) {
 		return "", "", err
 	}
 	files = filepath.Join(dir, layerFS)
-	return dir, files, os.Mkdir(files, 0o700)
+	if err := os.Mkdir(files, 0o700); err != nil {
+		return "", "", errors.Join(err, os.Remove(dir))
+	}
+	return dir, files, nil
 }
 
 // settle finishes a layer that was unpacked into dir: it takes from the layers

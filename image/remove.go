@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/lifepod/lifepod/image/policy"
@@ -38,10 +39,7 @@ func (s *Store) Remove(ctx context.Context, name string) error {
 		}
 		return err
 	})
-	if errors.Is(err, ErrNotFound) {
-		return nil
-	}
-	if err == nil {
+	if err == nil || errors.Is(err, ErrNotFound) { // an earlier call may have broken off in the middle
 		err = s.Collect(ctx)
 	}
 	return fail("remove image", name, err)
@@ -75,7 +73,25 @@ func (s *Store) Collect(context.Context) error {
 	if err := os.Mkdir(trash, 0o700); err != nil {
 		return err
 	}
-	return errors.Join(s.collect(trash), removeAll(trash))
+	return errors.Join(s.collect(trash), s.discard(trash))
+}
+
+// discard removes trash. What cannot be removed is tried again the next time,
+// and goes with the session at the latest.
+func (s *Store) discard(trash string) (err error) {
+	s.mu.Lock()
+	all := append(s.litter, trash)
+	s.litter = nil
+	s.mu.Unlock()
+	for _, path := range all {
+		if rerr := removeAll(path); rerr != nil {
+			err = errors.Join(err, rerr)
+			s.mu.Lock()
+			s.litter = append(s.litter, path)
+			s.mu.Unlock()
+		}
+	}
+	return err
 }
 
 // collect moves what nothing needs to trash; deleting a tree takes longer than
@@ -93,23 +109,64 @@ func (s *Store) collect(trash string) error {
 	if err := s.removeQuarantined(trash, inUse); err != nil {
 		return err
 	}
-	var gone []string
-	err = s.content(func(kind string, d digest.Digest, path string) error {
-		if keep[kind+d.String()] {
-			return nil
-		}
-		gone = append(gone, kind+d.String())
-		return rename(path, filepath.Join(trash, rand.Text()))
-	})
+	gone, err := s.unneeded(keep)
 	if err != nil || len(gone) == 0 {
 		return err
 	}
-	return s.update(func(tx *bolt.Tx) error {
-		for _, k := range gone {
-			err = errors.Join(err, tx.Bucket(bucketSynced).Delete([]byte(k)))
+	var moved []unneeded
+	for _, c := range gone {
+		if err = rename(c.path, filepath.Join(trash, rand.Text())); err != nil {
+			break
+		}
+		moved = append(moved, c)
+	}
+	return errors.Join(err, s.update(func(tx *bolt.Tx) (err error) {
+		for _, c := range moved {
+			err = errors.Join(err, tx.Bucket(bucketSynced).Delete([]byte(c.key)))
 		}
 		return err
+	}))
+}
+
+// unneeded is content that may go.
+type unneeded struct {
+	key, path string
+	// height is 0 for a blob, 1 for the lowest layer.
+	height int
+}
+
+// unneeded lists what is not to be kept, so that whoever breaks off leaves no
+// layer without its blob or the layers below.
+func (s *Store) unneeded(keep map[string]bool) ([]unneeded, error) {
+	var gone []unneeded
+	heights := map[digest.Digest]int{"": 0}
+	err := s.content(func(kind string, d digest.Digest, path string) error {
+		if keep[kind+d.String()] {
+			return nil
+		}
+		c := unneeded{key: kind + d.String(), path: path}
+		if kind == syncedLayer {
+			c.height = s.height(d, heights)
+		}
+		gone = append(gone, c)
+		return nil
 	})
+	slices.SortFunc(gone, func(a, b unneeded) int { return b.height - a.height })
+	return gone, err
+}
+
+// height counts a layer and those below it, as far as the store knows them.
+func (s *Store) height(chain digest.Digest, known map[digest.Digest]int) int {
+	if n, ok := known[chain]; ok {
+		return n
+	}
+	r, err := s.layer(chain)
+	n := 1
+	if err == nil {
+		n += s.height(r.Below, known)
+	}
+	known[chain] = n
+	return n
 }
 
 // roots lists the content that is needed, and of it the layers that snapshots

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -158,7 +159,21 @@ func (s *Store) removeDead() (int, error) {
 		}
 	}
 	_, err = s.removePartials(time.Now().Add(-partialAge))
-	return n, errors.Join(err, s.removeStrays(entries))
+	return n, errors.Join(err, s.removeStrays(entries), s.removeLocks())
+}
+
+// removeLocks removes the names of locks that nobody holds.
+func (s *Store) removeLocks() error {
+	dir := filepath.Join(s.root, "locks")
+	entries, err := os.ReadDir(dir)
+	once, cancel := context.WithCancel(context.Background())
+	cancel()
+	for _, e := range entries {
+		if unlock, err := flockName(once, filepath.Join(dir, e.Name())); err == nil {
+			unlock()
+		}
+	}
+	return err
 }
 
 // removeStrays removes layers of sessions that have no directory for blobs, and

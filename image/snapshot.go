@@ -217,11 +217,10 @@ func (s *Store) RemoveSnapshot(ctx context.Context, key string) error {
 		return fail("remove snapshot", key, err)
 	}
 	trash := filepath.Join(sess.layers, "trash-"+rand.Text())
-	err = rename(s.keyPath(key), trash)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) { // someone else was faster
-		return fail("remove snapshot", key, err)
+	if err = rename(s.keyPath(key), trash); errors.Is(err, fs.ErrNotExist) { // someone else was faster
+		err = nil
 	}
-	if err := removeAll(trash); err != nil {
+	if err = errors.Join(err, s.discard(trash)); err != nil {
 		return fail("remove snapshot", key, err)
 	}
 	if _, err := s.imageLayers(ctx, r.Image); errors.Is(err, ErrNotFound) { // the image went before

@@ -44,6 +44,7 @@ type Store struct {
 
 	mu      sync.Mutex
 	session *session
+	litter  []string // that could not be removed
 	configs configCache
 
 	verified verifiedLayers
