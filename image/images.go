@@ -28,13 +28,20 @@ func (s *Store) Get(_ context.Context, name string) (Image, error) {
 }
 
 func (s *Store) get(name string) (img Image, err error) {
-	err = s.view(func(tx *bolt.Tx) error {
-		id, err := find(tx, name)
+	at := s.found.now()
+	img, ok := s.found.get(at, name)
+	if !ok {
+		err = s.view(func(tx *bolt.Tx) error {
+			id, err := find(tx, name)
+			if err == nil {
+				img, err = load(tx, id)
+			}
+			return err
+		})
 		if err == nil {
-			img, err = load(tx, id)
+			s.found.put(at, name, img)
 		}
-		return err
-	})
+	}
 	if err == nil {
 		err = s.fill(&img)
 	}

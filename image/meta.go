@@ -62,11 +62,16 @@ func (s *Store) update(f func(tx *bolt.Tx) error) error {
 
 func (s *Store) db(write bool, f func(*bolt.DB) error) error {
 	// bbolt waits for its own lock by sleeping 50 ms at a time, ours at once.
-	l, err := flock(filepath.Join(s.root, "meta.lock"), write)
+	l, err := flock(s.metaLock(), write)
 	if err != nil {
 		return err
 	}
 	defer l.unlock()
+	if write {
+		if err := s.found.change(); err != nil {
+			return err
+		}
+	}
 	return s.openDB(write, f)
 }
 
@@ -86,6 +91,7 @@ func (s *Store) openDB(write bool, f func(*bolt.DB) error) error {
 }
 
 func (s *Store) metaPath() string { return filepath.Join(s.root, "meta.db") }
+func (s *Store) metaLock() string { return filepath.Join(s.root, "meta.lock") }
 
 // trusting runs what trusts the pages of a database file, as bbolt does: where
 // they are damaged it panics or reads past the file's end.
@@ -103,7 +109,7 @@ func trusting(path string, f func() error) (err error) {
 // be read is set aside: what it knew comes back with the next pulls, which fetch
 // no blob that is there.
 func (s *Store) createDB() error {
-	l, err := flock(filepath.Join(s.root, "meta.lock"), true)
+	l, err := flock(s.metaLock(), true)
 	if err != nil {
 		return err
 	}
@@ -118,6 +124,9 @@ func (s *Store) createDB() error {
 		if err := s.setMetaAside(err); err != nil {
 			return err
 		}
+	}
+	if err := s.found.change(); err != nil {
+		return err
 	}
 	half := s.metaPath() + ".new"
 	if err := os.RemoveAll(half); err != nil {

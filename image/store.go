@@ -46,6 +46,7 @@ type Store struct {
 	session *session
 	litter  []string // that could not be removed
 	configs configCache
+	found   found
 
 	verified verifiedLayers
 
@@ -68,11 +69,14 @@ func Open(root string, o Options) (*Store, error) {
 			return nil, fmt.Errorf("open image store: %w", err)
 		}
 	}
-	if err := s.createDB(); err != nil {
-		return nil, fmt.Errorf("open image store %s: %w", root, err)
+	if s.found.file, err = os.OpenFile(s.metaLock(), os.O_RDWR|os.O_CREATE, 0o600); err != nil {
+		return nil, fmt.Errorf("open image store: %w", err)
 	}
-	if err := s.recover(); err != nil {
-		return nil, fmt.Errorf("open image store %s: %w", root, err)
+	if err = s.createDB(); err == nil {
+		err = s.recover()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open image store %s: %w", root, errors.Join(err, s.Close()))
 	}
 	return s, nil
 }
@@ -86,10 +90,14 @@ func (s *Store) Close() error {
 	s.client.Close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.session == nil {
-		return nil
+	err := s.found.file.Close()
+	if errors.Is(err, os.ErrClosed) {
+		err = nil
 	}
-	err := s.session.close()
+	if s.session == nil {
+		return err
+	}
+	err = errors.Join(err, s.session.close())
 	s.session = nil
 	return err
 }
