@@ -58,6 +58,39 @@ func (r *Runner) tiers(ctx context.Context) error {
 	return nil
 }
 
+// leaveTiers has the tiers removed when their time has come.
+func (r *Runner) leaveTiers(ctx context.Context) error {
+	if r.TierLinger <= 0 {
+		return r.pruneTiers(ctx)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.leaving || r.ctx.Err() != nil {
+		return nil // Close does it
+	}
+	r.leaving = true
+	r.wg.Go(func() {
+		t := time.NewTimer(r.TierLinger)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-r.ctx.Done():
+			return
+		}
+		r.mu.Lock()
+		r.leaving = false
+		needed := len(r.workers) > 0
+		r.mu.Unlock()
+		if needed {
+			return
+		}
+		if err := r.pruneTiers(r.ctx); err != nil {
+			r.log.Error(err, "remove the cgroups of the QoS tiers")
+		}
+	})
+	return nil
+}
+
 // pruneTiers removes the tiers that no pod is in any more.
 func (r *Runner) pruneTiers(ctx context.Context) error {
 	for _, t := range podcgroup.Tiers(nil, r.Cgroup) {

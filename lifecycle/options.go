@@ -32,6 +32,9 @@ type Options struct {
 	Credentials credentials.Source
 	// Cgroups makes the pods' cgroups below Cgroup.Root. Nil makes none.
 	Cgroups PodCgroups
+	// TierLinger keeps the cgroups of the QoS tiers for this long after the last
+	// pod's is gone, or until Close; another pod may come. Zero removes them with it.
+	TierLinger time.Duration
 	// Cgroup says how resources become cgroup values on this machine.
 	Cgroup podcgroup.Options
 	// Dir is where each pod has its directory: <root>/pods.

@@ -146,7 +146,7 @@ func (w *worker) removeCgroup(ctx context.Context) error {
 		if err := w.r.Cgroups.Remove(ctx, path); err != nil {
 			return err
 		}
-		if err := w.r.pruneTiers(ctx); err != nil {
+		if err := w.r.leaveTiers(ctx); err != nil {
 			return err
 		}
 	}

@@ -34,6 +34,7 @@ type Runner struct {
 
 	mu      sync.Mutex
 	workers map[types.UID]*worker
+	leaving bool // the QoS tiers are about to be removed
 }
 
 // ErrClosed is returned by a Runner after Close.
@@ -60,7 +61,10 @@ func (r *Runner) Close() error {
 	r.stop()
 	r.wg.Wait()
 	r.probes.close()
-	return nil
+	if r.Cgroups == nil || r.TierLinger <= 0 {
+		return nil
+	}
+	return r.pruneTiers(context.Background())
 }
 
 // Start begins to drive a new pod. Its directory is written before it returns,

@@ -93,14 +93,15 @@ func (b *blocks) openRuntime(n *Node) error {
 	return nil
 }
 
-// networkLinger keeps the bridge for the next pod; Close ends it.
-const networkLinger = 2 * time.Second
+// linger keeps the bridge and the QoS tiers' cgroups for the next pod; Close ends
+// it.
+const linger = 2 * time.Second
 
 func (b *blocks) network(n *Node) (netns.Network, error) {
 	if n.o.Network != nil {
 		return n.o.Network, nil
 	}
-	nw, err := bridge.New(bridge.Options{ID: n.id, Dir: filepath.Join(n.o.Run, "net"), Pools: n.o.Pools, Linger: networkLinger})
+	nw, err := bridge.New(bridge.Options{ID: n.id, Dir: filepath.Join(n.o.Run, "net"), Pools: n.o.Pools, Linger: linger})
 	if err != nil {
 		return nil, err
 	}

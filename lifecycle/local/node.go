@@ -98,7 +98,7 @@ func (n *Node) drive() (*lifecycle.Runner, error) {
 	}
 	o := lifecycle.Options{
 		Runtime: n.blocks.runtime, Images: n.blocks.images, RuntimeName: n.blocks.name,
-		Volumes: n.blocks.volumes, Objects: objects{n.client}, Credentials: n.o.Credentials, Cgroups: n.blocks.podCgroups(), Cgroup: n.blocks.cgroup,
+		Volumes: n.blocks.volumes, Objects: objects{n.client}, Credentials: n.o.Credentials, Cgroups: n.blocks.podCgroups(), Cgroup: n.blocks.cgroup, TierLinger: linger,
 		Dir: n.podsDir(), LogDir: filepath.Join(n.o.Root, "log", "pods"), Node: n.node,
 		OnStatus: n.onStatus, OnEvent: n.onEvent, Hooks: n.o.Hooks, Tracer: collector{n: n}, Log: n.o.Log,
 	}
