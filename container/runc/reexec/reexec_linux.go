@@ -32,11 +32,13 @@ import (
 
 	"github.com/lifepod/lifepod/container/runc/internal/boot"
 	"github.com/lifepod/lifepod/container/runc/internal/confine"
+	"github.com/lifepod/lifepod/container/runc/internal/mounts"
 	"github.com/lifepod/lifepod/container/runc/internal/supervisor"
 )
 
 func init() {
 	if len(os.Args) > 1 && os.Args[1] == "init" && os.Getenv("_LIBCONTAINER_INITPIPE") != "" {
+		mounts.Arm()
 		confine.Arm()
 		libcontainer.Init() // does not return
 	}

@@ -17,6 +17,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/lifepod/lifepod/container/runc/internal/mounts"
 	"github.com/lifepod/lifepod/container/seccomp"
 )
 
@@ -25,6 +26,7 @@ type libBox struct {
 	c      *ctr
 	config *configs.Config
 	filter func() (seccomp.Filter, error)
+	plan   *mounts.Plan            // of the mounts that libcontainer does not make
 	lc     *libcontainer.Container // nil unless it made something
 }
 
@@ -76,6 +78,7 @@ func (b *libBox) start(spec *specs.Process, first bool, files [3]*os.File) (chil
 		setStreams(p, files)
 	}
 	if first {
+		b.plan, _ = mounts.Take(b.config)
 		if b.lc, err = libcontainer.Create(b.c.s.libRoot(), b.c.id, b.config); err != nil {
 			return nil, -1, err
 		}
@@ -100,6 +103,20 @@ func (b *libBox) run(p *libcontainer.Process, con *console) (master int, err err
 		return -1, err
 	}
 	return con.receive()
+}
+
+// startMounted has init make the mounts of the plan, if there is one.
+func (b *libBox) startMounted(p *libcontainer.Process) error {
+	if !p.Init || b.plan == nil {
+		return b.lc.Start(p)
+	}
+	h, err := b.plan.HandOver()
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	p.ExtraFiles = append(p.ExtraFiles, h.File())
+	return h.Check(b.lc.Start(p))
 }
 
 // setStreams leaves out what is nil: an interface is not.

@@ -70,12 +70,17 @@ func (b *libBox) startProcess(p *libcontainer.Process) error {
 		return err
 	}
 	if len(filter.Program) == 0 {
-		return b.lc.Start(p)
+		p.LogLevel = warnings // of what else init says nobody hears anyway
+		return b.startMounted(p)
 	}
 	h, err := confine.Prepare(p, filter)
 	if err != nil {
 		return err
 	}
 	defer h.Close()
-	return h.Check(b.lc.Start(p))
+	return h.Check(b.startMounted(p))
 }
+
+// warnings is logrus' level of them. Without a level libcontainer's C code logs
+// each of its steps.
+const warnings = "3"
