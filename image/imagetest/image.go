@@ -32,7 +32,8 @@ type Blob struct {
 	Data []byte
 }
 
-func newBlob(mediaType string, data []byte) Blob {
+// NewBlob describes data.
+func NewBlob(mediaType string, data []byte) Blob {
 	return Blob{ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(data), Size: int64(len(data))}, data}
 }
 
@@ -74,7 +75,7 @@ func (i Image) Build() (Built, error) {
 	if err != nil {
 		return b, fmt.Errorf("build config: %w", err)
 	}
-	b.Config = newBlob(types[1], data)
+	b.Config = NewBlob(types[1], data)
 	m.Config = b.Config.Descriptor
 	if i.EditManifest != nil {
 		i.EditManifest(&m)
@@ -82,7 +83,7 @@ func (i Image) Build() (Built, error) {
 	if data, err = json.Marshal(m); err != nil {
 		return b, fmt.Errorf("build manifest: %w", err)
 	}
-	b.Manifest = newBlob(types[0], data)
+	b.Manifest = NewBlob(types[0], data)
 	return b, nil
 }
 

@@ -29,6 +29,8 @@ type File struct {
 	Major, Minor int64
 	Xattrs       map[string]string
 	ModTime      time.Time
+	// Sparse leaves zeros out of the stream, as GNU tar does in its pax format 1.0.
+	Sparse bool
 }
 
 // Compression of a layer.
@@ -92,10 +94,21 @@ func Archive(files ...File) ([]byte, error) {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
 	for _, f := range files {
-		if err := w.WriteHeader(f.header()); err != nil {
+		h, data := f.header(), f.Data
+		if f.Sparse {
+			h, data = sparse(h, f.Data)
+		}
+		from := b.Len()
+		if err := w.WriteHeader(h); err != nil {
 			return nil, fmt.Errorf("write %q: %w", f.Name, err)
 		}
-		if _, err := w.Write(f.Data); err != nil {
+		if f.Sparse {
+			markSparse(b.Bytes()[from:])
+		}
+		if _, err := w.Write(data); err != nil {
+			return nil, fmt.Errorf("write %q: %w", f.Name, err)
+		}
+		if err := w.Flush(); err != nil {
 			return nil, fmt.Errorf("write %q: %w", f.Name, err)
 		}
 	}
@@ -122,7 +135,7 @@ func (l Layer) build(docker bool) (Blob, digest.Digest, error) {
 	if docker {
 		mediaType = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 	}
-	return newBlob(mediaType, packed), digest.FromBytes(plain), err
+	return NewBlob(mediaType, packed), digest.FromBytes(plain), err
 }
 
 func pack(c Compression, plain []byte) ([]byte, error) {

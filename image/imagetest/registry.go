@@ -59,7 +59,7 @@ func (r *Registry) AddIndex(name string, images ...Image) (digest.Digest, error)
 	if err != nil {
 		return "", fmt.Errorf("add index %s: %w", name, err)
 	}
-	blob := newBlob(ocispec.MediaTypeImageIndex, data)
+	blob := NewBlob(ocispec.MediaTypeImageIndex, data)
 	r.Set(name, blob)
 	return blob.Digest, nil
 }
