@@ -100,6 +100,7 @@ func (s *Store) remake(ctx context.Context, r layerRecord, dir string) (layer.Re
 	if err != nil {
 		return layer.Result{}, err
 	}
+	o.Lowest = r.Below == ""
 	o.Limits = layer.Limits{Entries: -1, Name: -1, Unpacked: -1, Ratio: -1}
 	f, err := os.Open(s.blobPath(r.Blob))
 	if err != nil {

@@ -38,6 +38,7 @@ func (p *pull) layers(ctx context.Context) error {
 		if ctx.Err() != nil {
 			break
 		}
+		options.Lowest = i == 0
 		w := &layerWork{pull: p, options: options, i: i, below: below, done: make(chan struct{})}
 		below = w.done
 		wg.Go(func() {

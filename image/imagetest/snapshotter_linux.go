@@ -57,7 +57,7 @@ func (s Snapshots) unpack(t *testing.T, below []string, files ...File) []string 
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := layer.Options{Unprivileged: s.Unprivileged()}
+	o := layer.Options{Unprivileged: s.Unprivileged(), Lowest: len(below) == 0}
 	res, err := layer.Apply(t.Context(), dir, bytes.NewReader(b), o)
 	var lowers []string
 	for _, l := range below {

@@ -20,7 +20,8 @@ type unpacker struct {
 	limits Limits
 	res    Result
 	// implicit maps the inode of a directory that no entry has named yet to its
-	// path. Inodes, since a path may lead to it through links.
+	// path. Inodes, since a path may lead to it through links. Those that hide
+	// what the layers below have under their name are not in it.
 	implicit map[uint64]string
 	times    []dirTime
 	buf      []byte
@@ -29,12 +30,16 @@ type unpacker struct {
 	uid, gid int
 	setgid   bool
 
-	unprivileged bool
+	unprivileged, lowest bool
 }
 
+// dirTime is what a directory gets when all is in it.
 type dirTime struct {
 	path string
 	ts   [2]unix.Timespec
+	// acl is its default access control list, "" for none: files that are made in
+	// it would inherit that, which their entries do not say.
+	acl string
 }
 
 // Apply unpacks the tar stream r into dir, an empty directory that nobody else
@@ -51,14 +56,16 @@ func Apply(ctx context.Context, dir string, r io.Reader, o Options) (Result, err
 		return Result{}, err
 	}
 	u := &unpacker{
-		dirs: newDirCache(root, xattrOpaque(o)), unprivileged: o.Unprivileged, limits: o.Limits.WithDefaults(), implicit: map[uint64]string{},
+		dirs: newDirCache(root, xattrOpaque(o)), unprivileged: o.Unprivileged, lowest: o.Lowest, limits: o.Limits.WithDefaults(), implicit: map[uint64]string{},
 		buf: make([]byte, 256<<10), uid: unix.Geteuid(), gid: unix.Getegid(),
 		setgid: st.Mode&unix.S_ISGID != 0,
 	}
 	defer u.dirs.close()
 	err = u.all(ctx, &bounded{r: r, limits: u.limits})
-	for _, p := range u.implicit {
-		u.res.Implicit = append(u.res.Implicit, p)
+	for ino, p := range u.implicit {
+		if !u.dirs.removed || u.is(p, ino) {
+			u.res.Implicit = append(u.res.Implicit, p)
+		}
 	}
 	slices.Sort(u.res.Implicit)
 	return u.res, err
@@ -97,12 +104,15 @@ func (u *unpacker) entry(h *tar.Header, r io.Reader) error {
 	if h.Typeflag == tar.TypeXGlobalHeader {
 		return nil
 	}
-	if err := errors.Join(u.limits.name(h.Name), u.limits.name(h.Linkname)); err != nil {
+	if err := u.limits.names(h.Name, h.Linkname); err != nil {
 		return err
 	}
 	name, err := clean(h.Name)
-	if err != nil || name == "." { // the root's attributes are not the layer's to set
+	if err != nil {
 		return err
+	}
+	if name == "." { // its attributes are not the layer's to set
+		return rootEntry(h)
 	}
 	base := path.Base(name)
 	parent, err := u.dirs.open(path.Dir(name), u.madeImplicit)
@@ -121,7 +131,10 @@ func (u *unpacker) entry(h *tar.Header, r io.Reader) error {
 		}
 		return u.whiteout(parent, target)
 	}
-	if u.unprivileged && (h.Typeflag == tar.TypeChar || h.Typeflag == tar.TypeBlock) {
+	if err := numbers(h); err != nil {
+		return err
+	}
+	if u.unprivileged && isDevice(h) {
 		u.res.Dropped++
 		return nil
 	}
@@ -134,103 +147,12 @@ func (u *unpacker) entry(h *tar.Header, r io.Reader) error {
 	return u.attributes(parent, base, name, h)
 }
 
-// create makes the file and its contents. What has its name already is
-// replaced, unless both are directories.
-func (u *unpacker) create(parent int, base, name string, h *tar.Header, r io.Reader) error {
-	err := u.make(parent, base, h, r)
-	if !errors.Is(err, unix.EEXIST) {
-		return err
-	}
-	var st unix.Stat_t
-	if err := unix.Fstatat(parent, base, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
-		return err
-	}
-	isDir := h.Typeflag == tar.TypeDir
-	if isDir && st.Mode&unix.S_IFMT == unix.S_IFDIR {
-		delete(u.implicit, st.Ino)
-		return nil
-	}
-	if err := u.dirs.remove(parent, base); err != nil {
-		return err
-	}
-	if err := u.make(parent, base, h, r); err != nil || !isDir || !isWhiteout(&st) {
-		return err
-	}
-	return u.opaque(parent, base)
-}
-
-func (u *unpacker) make(parent int, base string, h *tar.Header, r io.Reader) error {
-	if regular(h) {
-		return u.file(parent, base, h, r)
-	}
-	switch h.Typeflag {
-	case tar.TypeDir:
-		return unix.Mkdirat(parent, base, 0o700)
-	case tar.TypeSymlink:
-		return unix.Symlinkat(h.Linkname, parent, base)
-	case tar.TypeLink:
-		return u.link(parent, base, h.Linkname)
-	case tar.TypeFifo:
-		return unix.Mknodat(parent, base, unix.S_IFIFO|0o600, 0)
-	case tar.TypeChar, tar.TypeBlock:
-		mode := uint32(unix.S_IFCHR)
-		if h.Typeflag == tar.TypeBlock {
-			mode = unix.S_IFBLK
-		}
-		return unix.Mknodat(parent, base, mode|0o600, int(unix.Mkdev(uint32(h.Devmajor), uint32(h.Devminor))))
-	}
-	return fmt.Errorf("unknown type %q", h.Typeflag)
-}
-
-func (u *unpacker) link(parent int, base, linkname string) error {
-	target, err := clean(linkname)
-	if err != nil {
-		return fmt.Errorf("hard link to %q: %w", linkname, err)
-	}
-	dir, err := u.dirs.lookup(path.Dir(target))
-	if err == nil {
-		err = unix.Linkat(dir, path.Base(target), parent, base, 0)
-	}
-	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
-		return fmt.Errorf("hard link to %q, which is not in this layer", linkname)
-	}
-	return err
-}
-
-// whiteout hides name in the layers below. What this layer itself has under the
-// name stays: a whiteout does not act on its own layer.
-func (u *unpacker) whiteout(parent int, name string) error {
-	err := unix.Mknodat(parent, name, unix.S_IFCHR, 0)
-	if !errors.Is(err, unix.EEXIST) {
-		return err
-	}
-	var st unix.Stat_t
-	if err := unix.Fstatat(parent, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
-		return err
-	}
-	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
-		return u.opaque(parent, name)
+// rootEntry refuses what would put something else in the place of the root.
+func rootEntry(h *tar.Header) error {
+	if h.Typeflag != tar.TypeDir {
+		return fmt.Errorf("the root can only be a directory: %w", ErrUnsafe)
 	}
 	return nil
-}
-
-// opaque hides what the layers below have in a directory.
-func (u *unpacker) opaque(parent int, base string) error {
-	return unix.Lsetxattr(procPath(parent, base), u.dirs.opaque, []byte("y"), 0)
-}
-
-// The attributes by which overlayfs knows an opaque directory, the second one
-// when it is mounted with userxattr.
-const (
-	trustedOpaque = "trusted.overlay.opaque"
-	userOpaque    = "user.overlay.opaque"
-)
-
-func xattrOpaque(o Options) string {
-	if o.Unprivileged {
-		return userOpaque
-	}
-	return trustedOpaque
 }
 
 // drop says whether err is of what an unprivileged process may not do.
@@ -246,11 +168,15 @@ func (u *unpacker) drop(err error) bool {
 // the user namespace does not map.
 func mayNot(err error) bool { return errors.Is(err, unix.EPERM) || errors.Is(err, unix.EINVAL) }
 
-func isWhiteout(st *unix.Stat_t) bool { return st.Mode&unix.S_IFMT == unix.S_IFCHR && st.Rdev == 0 }
-
 func procPath(dir int, base string) string { return fmt.Sprintf("/proc/self/fd/%d/%s", dir, base) }
 
-func (u *unpacker) madeImplicit(fd int, p string) error {
+// madeImplicit notes a directory that was made since an entry lies in it. If it
+// hides what has its name below, there is nothing that it could inherit.
+func (u *unpacker) madeImplicit(fd int, p string, hides bool) error {
+	if hides {
+		u.madeHiding(p)
+		return nil
+	}
 	var st unix.Stat_t
 	if err := unix.Fstatat(fd, "", &st, unix.AT_EMPTY_PATH); err != nil {
 		return err
@@ -259,18 +185,50 @@ func (u *unpacker) madeImplicit(fd int, p string) error {
 	return nil
 }
 
-// dirTimes sets what making a directory's entries has changed since.
+// madeHiding gives a directory that no layer has an entry for the time 0.
+func (u *unpacker) madeHiding(p string) { u.times = append(u.times, dirTime{path: p}) }
+
+// dirTimes sets what making a directory's entries has changed since. Where an
+// entry comes twice, the last one holds.
 func (u *unpacker) dirTimes() error {
-	for _, d := range slices.Backward(u.times) {
+	for _, d := range u.times {
 		parent, err := u.dirs.lookup(path.Dir(d.path))
-		if err == nil {
-			err = unix.UtimesNanoAt(parent, path.Base(d.path), d.ts[:], unix.AT_SYMLINK_NOFOLLOW)
+		if err == nil && u.dirs.removed && !isDir(parent, path.Base(d.path)) {
+			continue // replaced later
 		}
-		if err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ENOTDIR) { // replaced later
+		if err == nil {
+			err = u.finish(parent, path.Base(d.path), d)
+		}
+		if err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ENOTDIR) { // removed later
 			return entryError(d.path, err)
 		}
 	}
 	return nil
+}
+
+func (u *unpacker) finish(parent int, base string, d dirTime) error {
+	if d.acl != "" {
+		if err := u.setXattr(procPath(parent, base), aclDefault, d.acl, true); err != nil {
+			return err
+		}
+	}
+	return unix.UtimesNanoAt(parent, base, d.ts[:], unix.AT_SYMLINK_NOFOLLOW)
+}
+
+// is says whether the directory p still is the one with this inode.
+func (u *unpacker) is(p string, ino uint64) bool {
+	var st unix.Stat_t
+	parent, err := u.dirs.lookup(path.Dir(p))
+	if err == nil {
+		err = unix.Fstatat(parent, path.Base(p), &st, unix.AT_SYMLINK_NOFOLLOW)
+	}
+	return err == nil && st.Ino == ino
+}
+
+func isDir(parent int, base string) bool {
+	var st unix.Stat_t
+	err := unix.Fstatat(parent, base, &st, unix.AT_SYMLINK_NOFOLLOW)
+	return err == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR
 }
 
 // timespec bounds t to what a filesystem can hold.

@@ -163,6 +163,8 @@ func TestReplace(t *testing.T) {
 	root, _, err := apply(t, Options{}, archive(t,
 		file("a", "1"), file("a", "2"), dir("b"), file("b/x", ""), file("b", "file"),
 		file("c", ""), dir("c"), file("c/y", ""), symlink("l", "d"), dir("d"), file("l/in", "d"), file("l", "file"),
+		tar.Header{Name: "t/", Typeflag: tar.TypeDir, ModTime: time.Unix(10, 0)}, tar.Header{Name: "t", ModTime: time.Unix(20, 0)},
+		tar.Header{Name: "u/", Typeflag: tar.TypeDir, ModTime: time.Unix(30, 0)}, tar.Header{Name: "u/", Typeflag: tar.TypeDir, ModTime: time.Unix(31, 0)},
 		file(".wh.m", ""), dir("m"), file("m/n", ""), dir("q"), file("q/r", ""), file(".wh.q", ""), file(".wh.f", ""), file("f", "f"),
 	))
 	if err != nil {
@@ -171,6 +173,12 @@ func TestReplace(t *testing.T) {
 	for name, want := range map[string]string{"a": "2", "b": "file", "c/y": "", "d/in": "d", "l": "file", "m/n": "", "q/r": "", "f": "f"} {
 		if b, err := os.ReadFile(filepath.Join(root, name)); err != nil || string(b) != want {
 			t.Errorf("%s: %q %v", name, b, err)
+		}
+	}
+	for name, sec := range map[string]int64{"t": 20, "u": 31} {
+		var st unix.Stat_t
+		if err := unix.Lstat(filepath.Join(root, name), &st); err != nil || st.Mtim.Sec != sec {
+			t.Errorf("%s has the time %d, its last entry says %d: %v", name, st.Mtim.Sec, sec, err)
 		}
 	}
 	if !Opaque(filepath.Join(root, "m")) || !Opaque(filepath.Join(root, "q")) {
@@ -274,11 +282,93 @@ func TestInherit(t *testing.T) {
 	}
 }
 
-// FuzzApply feeds arbitrary bytes; the canary beside the root must not change.
-func FuzzApply(f *testing.F) {
-	f.Add(archive(f, file("a", "b"), symlink("c", "../canary"), file("c/f", "x"), link("d", "c/f")))
-	f.Add(archive(f, file("../canary/f", "b"), file(".wh..wh..opq", ""), dir("x"), file("x/.wh.y", "")))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		_, _, _ = apply(t, Options{Limits: Limits{Entries: 1000, Unpacked: 1 << 20}}, b)
+// A directory without an entry inherits what shows below it, and nothing from
+// what is hidden; one that got an entry later, or took the place of a whiteout,
+// inherits nothing.
+func TestInheritWhatShows(t *testing.T) {
+	d := func(name string, mode int64) tar.Header {
+		return tar.Header{Name: name, Typeflag: tar.TypeDir, Mode: mode, ModTime: time.Unix(mode, 0)}
+	}
+	layers := [][]tar.Header{
+		{d("a", 0o700), d("a/b", 0o701), d("c", 0o702), d("c/d", 0o703), d("e", 0o704), d("usr", 0o755), d("usr/lib", 0o705), symlink("lib", "usr/lib")},
+		{d("c", 0o712), file("c/.wh..wh..opq", "")},
+	}
+	var below []string
+	for _, l := range layers {
+		root, _, err := apply(t, Options{}, archive(t, l...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		below = append([]string{root}, below...)
+	}
+	top, res, err := apply(t, Options{}, archive(t,
+		file("a/.wh..wh..opq", ""), file("a/b/x", ""), file("c/d/x", ""), file(".wh.e", ""), file("e/x", ""), file("lib/x", ""),
+		file("f/g/x", ""), file("f", ""), d("f", 0o720)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Inherit(top, res.Implicit, below, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]uint32{"a": 0o700, "a/b": 0o755, "c": 0o712, "c/d": 0o755, "e": 0o755, "lib": 0o705, "f": 0o720} {
+		var st unix.Stat_t
+		if err := unix.Lstat(filepath.Join(top, name), &st); err != nil || st.Mode != unix.S_IFDIR|want {
+			t.Errorf("%s: mode %o, want a directory with %o: %v", name, st.Mode, want, err)
+		}
+		if when := int64(want); want != 0o755 && st.Mtim.Sec != when || want == 0o755 && st.Mtim.Sec != 0 {
+			t.Errorf("%s: time %d", name, st.Mtim.Sec)
+		}
+	}
+}
+
+// The lowest layer has nothing to hide, and holds no marks.
+func TestLowest(t *testing.T) {
+	root, _, err := apply(t, Options{Lowest: true}, archive(t, dir("d"), file("d/.wh.x", ""), file(".wh.d", ""), file("e/.wh..wh..opq", ""), file(".wh.f", "")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	_ = filepath.WalkDir(root, func(p string, _ os.DirEntry, err error) error {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if Opaque(p) {
+			t.Errorf("%s is opaque", p)
+		}
+		all = append(all, strings.TrimPrefix(p, root))
+		return nil
 	})
+	if want := []string{"", "/d", "/e"}; !slices.Equal(all, want) {
+		t.Errorf("%q, want %q", all, want)
+	}
+}
+
+// A file has the access control list that its entry says, whatever its directory
+// would let it inherit.
+func TestDefaultACL(t *testing.T) {
+	const acl = "\x02\x00\x00\x00\x01\x00\x07\x00\xff\xff\xff\xff\x02\x00\x07\x00\x07\x00\x00\x00\x04\x00\x05\x00\xff\xff\xff\xff\x10\x00\x07\x00\xff\xff\xff\xff\x20\x00\x05\x00\xff\xff\xff\xff"
+	root, _, err := apply(t, Options{}, archive(t,
+		tar.Header{Name: "d/", Typeflag: tar.TypeDir, Mode: 0o755, PAXRecords: map[string]string{paxXattr + aclDefault: acl}}, file("d/f", "")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if x, err := readXattrs(filepath.Join(root, "d")); err != nil || x[aclDefault] != acl {
+		t.Errorf("the directory has %q, %v", x, err)
+	}
+	if x, err := readXattrs(filepath.Join(root, "d/f")); err != nil || len(x) > 0 {
+		t.Errorf("the file has %q, %v", x, err)
+	}
+}
+
+// What the kernel would cut to something else is refused.
+func TestNumbers(t *testing.T) {
+	for _, h := range []tar.Header{
+		{Name: "f", Uid: 1 << 32}, {Name: "f", Gid: 1<<32 - 1}, {Name: "d", Typeflag: tar.TypeDir, Uid: -1},
+		{Name: "c", Typeflag: tar.TypeChar, Devmajor: 1 << 12}, {Name: "b", Typeflag: tar.TypeBlock, Devminor: 1 << 20},
+		{Name: "c", Typeflag: tar.TypeChar, Devmajor: 1 << 20, Devminor: 3},
+	} {
+		if _, _, err := apply(t, Options{}, archive(t, h)); !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), `entry "`+h.Name) {
+			t.Errorf("%+v: %v", h, err)
+		}
+	}
 }

@@ -136,7 +136,7 @@ func (u *unpacker) attributes(parent int, base, name string, h *tar.Header) erro
 	ts := [2]unix.Timespec{timespec(at), timespec(h.ModTime)}
 	if h.Typeflag == tar.TypeDir {
 		u.setgid = u.setgid || h.Mode&unix.S_ISGID != 0
-		u.times = append(u.times, dirTime{name, ts})
+		u.times = append(u.times, dirTime{name, ts, h.PAXRecords[paxXattr+aclDefault]})
 		return nil
 	}
 	return unix.UtimesNanoAt(parent, base, ts[:], unix.AT_SYMLINK_NOFOLLOW)
@@ -152,24 +152,33 @@ func usable(mode uint32, dir bool) uint32 {
 
 const paxXattr = "SCHILY.xattr."
 
+const aclDefault = "system.posix_acl_default"
+
 // setXattrs sets the extended attributes of an entry, but for those by which a
-// layer could steer overlayfs, and those that the file cannot have.
+// layer could steer overlayfs, and a directory's default access control list,
+// which comes last.
 func (u *unpacker) setXattrs(p string, h *tar.Header) error {
+	plain := regular(h) || h.Typeflag == tar.TypeDir
 	for k, v := range h.PAXRecords {
 		name, ok := strings.CutPrefix(k, paxXattr)
-		if !ok || steers(name) {
+		if !ok || steers(name) || name == aclDefault {
 			continue
 		}
-		err := unix.Lsetxattr(p, name, []byte(v), 0)
-		plain := regular(h) || h.Typeflag == tar.TypeDir
-		if errors.Is(err, unix.ENOTSUP) || u.drop(err) || errors.Is(err, unix.EPERM) && !plain && strings.HasPrefix(name, "user.") {
-			continue
-		}
-		if err != nil {
-			return entryError("attribute "+name, err)
+		if err := u.setXattr(p, name, v, plain); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// setXattr sets one, unless the file cannot have it: plain is one that can have
+// those of users.
+func (u *unpacker) setXattr(p, name, value string, plain bool) error {
+	err := unix.Lsetxattr(p, name, []byte(value), 0)
+	if err == nil || errors.Is(err, unix.ENOTSUP) || u.drop(err) || errors.Is(err, unix.EPERM) && !plain && strings.HasPrefix(name, "user.") {
+		return nil
+	}
+	return entryError("attribute "+name, err)
 }
 
 // steers says whether an extended attribute is one by which overlayfs, or

@@ -68,38 +68,22 @@ func (c *comparison) differ(p, format string, args ...any) error {
 
 // dir compares the entries of two directories.
 func (c *comparison) dir(ctx context.Context, a, b *os.File, p string) error {
-	x, err := names(a)
+	x, err := a.Readdirnames(-1)
 	if err != nil {
-		return err
+		return entryError(p, err)
 	}
-	y, err := names(b)
+	y, err := b.Readdirnames(-1)
 	if err != nil {
-		return err
+		return entryError(p, err)
 	}
-	all := maps.Clone(x)
-	maps.Copy(all, y)
-	for _, n := range slices.Sorted(maps.Keys(all)) {
-		at := path.Join(p, n)
-		if !x[n] || !y[n] {
-			if err := c.differ(at, "only in the %s", map[bool]string{true: "first", false: "second"}[x[n]]); err != nil {
-				return err
-			}
-			continue
-		}
-		if err := c.entry(ctx, int(a.Fd()), int(b.Fd()), n, at); err != nil {
+	all := append(x, y...)
+	slices.Sort(all)
+	for _, n := range slices.Compact(all) {
+		if err := c.entry(ctx, int(a.Fd()), int(b.Fd()), n, path.Join(p, n)); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func names(d *os.File) (map[string]bool, error) {
-	list, err := d.Readdirnames(-1)
-	set := map[string]bool{}
-	for _, n := range list {
-		set[n] = true
-	}
-	return set, err
 }
 
 // entry compares what two directories have under one name.
@@ -108,8 +92,16 @@ func (c *comparison) entry(ctx context.Context, a, b int, name, p string) error 
 		return context.Cause(ctx)
 	}
 	var x, y unix.Stat_t
-	if err := errors.Join(unix.Fstatat(a, name, &x, unix.AT_SYMLINK_NOFOLLOW), unix.Fstatat(b, name, &y, unix.AT_SYMLINK_NOFOLLOW)); err != nil {
+	one, err := there(a, name, &x)
+	if err != nil {
 		return entryError(p, err)
+	}
+	two, err := there(b, name, &y)
+	if err != nil {
+		return entryError(p, err)
+	}
+	if !one || !two {
+		return c.absent(p, one, two)
 	}
 	if err := c.stat(p, &x, &y); err != nil {
 		return err
@@ -137,6 +129,26 @@ func (c *comparison) entry(ctx context.Context, a, b int, name, p string) error 
 		}
 		defer e.Close()
 		return c.dir(ctx, d, e, p)
+	}
+	return nil
+}
+
+// there asks for a file's status. A directory may list what is not there:
+// overlayfs lists whiteouts in a directory that one layer alone has.
+func there(dir int, name string, st *unix.Stat_t) (bool, error) {
+	err := unix.Fstatat(dir, name, st, unix.AT_SYMLINK_NOFOLLOW)
+	if errors.Is(err, unix.ENOENT) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (c *comparison) absent(p string, one, two bool) error {
+	switch {
+	case one:
+		return c.differ(p, "only in the first")
+	case two:
+		return c.differ(p, "only in the second")
 	}
 	return nil
 }

@@ -25,6 +25,8 @@ type dirCache struct {
 	stale int      // forgotten while in use, or -1
 	// opaque is the attribute of directories that hide what is below them.
 	opaque string
+	// removed says that something was, and another thing may have its name.
+	removed bool
 }
 
 const dirCacheSize = 32
@@ -69,9 +71,12 @@ func (c *dirCache) keep(p string, fd int) {
 	c.order = append(c.order, p)
 }
 
-// open is lookup, but makes what is missing and calls made with each directory
-// that it made.
-func (c *dirCache) open(p string, made func(fd int, path string) error) (int, error) {
+// onMade is called with each directory that was made on the way to another;
+// hides says that it took the place of a whiteout.
+type onMade func(fd int, path string, hides bool) error
+
+// open is lookup, but makes what is missing.
+func (c *dirCache) open(p string, made onMade) (int, error) {
 	fd, err := c.lookup(p)
 	if err == nil {
 		return fd, nil
@@ -93,7 +98,7 @@ func (c *dirCache) open(p string, made func(fd int, path string) error) (int, er
 }
 
 // mkdirAll makes the directories of p, which holds no link.
-func (c *dirCache) mkdirAll(p string, made func(fd int, path string) error) (int, error) {
+func (c *dirCache) mkdirAll(p string, made onMade) (int, error) {
 	parent, at := c.root, ""
 	for name := range strings.SplitSeq(p, "/") {
 		at = path.Join(at, name)
@@ -109,7 +114,7 @@ func (c *dirCache) mkdirAll(p string, made func(fd int, path string) error) (int
 	return parent, nil
 }
 
-func (c *dirCache) mkdir(parent int, p string, made func(fd int, path string) error) (int, error) {
+func (c *dirCache) mkdir(parent int, p string, made onMade) (int, error) {
 	base := path.Base(p)
 	err := unix.Mkdirat(parent, base, 0o755)
 	hidden := false
@@ -141,7 +146,7 @@ func (c *dirCache) mkdir(parent int, p string, made func(fd int, path string) er
 			return -1, err
 		}
 	}
-	return fd, made(fd, p)
+	return fd, made(fd, p, hidden)
 }
 
 // resolve follows the links in p, as if the layer were the root, also where
@@ -189,6 +194,7 @@ func (c *dirCache) remove(parent int, base string) error {
 	if err != nil {
 		return err
 	}
+	c.removed = true
 	c.forget(parent)
 	return nil
 }

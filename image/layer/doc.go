@@ -52,16 +52,22 @@ var ErrLimit = errors.New("limit exceeded")
 // layer's directory.
 var ErrUnsafe = errors.New("entry leaves the layer")
 
+// ErrInvalid is wrapped by every error of an entry that no file can be made of.
+var ErrInvalid = errors.New("invalid entry")
+
 func (l Limits) entries(n int64) error {
 	if l.Entries >= 0 && n > l.Entries {
-		return fmt.Errorf("more than %d entries: %w", l.Entries, ErrLimit)
+		return fmt.Errorf("the layer has more than %d entries, see Limits.Entries: %w", l.Entries, ErrLimit)
 	}
 	return nil
 }
 
-func (l Limits) name(n string) error {
-	if l.Name >= 0 && len(n) > l.Name {
-		return fmt.Errorf("name of %d bytes, at most %d are allowed: %w", len(n), l.Name, ErrLimit)
+// names checks an entry's name and what it links to.
+func (l Limits) names(name, link string) error {
+	for what, n := range map[string]string{"name": name, "link target": link} {
+		if l.Name >= 0 && len(n) > l.Name {
+			return fmt.Errorf("a %s of %d bytes, at most %d are allowed, see Limits.Name: %w", what, len(n), l.Name, ErrLimit)
+		}
 	}
 	return nil
 }
@@ -69,15 +75,15 @@ func (l Limits) name(n string) error {
 // Ratios checks unpacked bytes against the packed ones they came from.
 func (l Limits) Ratios(packed, unpacked int64) error {
 	if l.Ratio >= 0 && unpacked > ratioFrom && unpacked/max(packed, 1) > l.Ratio {
-		return fmt.Errorf("%d bytes unpacked from %d, at most %d per byte are allowed: %w",
-			unpacked, packed, l.Ratio, ErrLimit)
+		return fmt.Errorf("the layer unpacks to more than %d bytes from %d, at most %d per byte are allowed, see Limits.Ratio: %w",
+			unpacked-1, packed, l.Ratio, ErrLimit)
 	}
 	return nil
 }
 
 func (l Limits) unpacked(n int64) error {
 	if l.Unpacked >= 0 && n > l.Unpacked {
-		return fmt.Errorf("more than %d bytes unpacked: %w", l.Unpacked, ErrLimit)
+		return fmt.Errorf("the layer unpacks to more than %d bytes, see Limits.Unpacked: %w", l.Unpacked, ErrLimit)
 	}
 	return nil
 }
@@ -104,4 +110,7 @@ type Options struct {
 	// dropped, devices left out, and the owner may always read and write: what
 	// root may do anyway.
 	Unprivileged bool
+	// Lowest is for a layer with none below it: Apply leaves out its whiteouts and
+	// opaque marks. Overlayfs would list them where it shows this layer alone.
+	Lowest bool
 }

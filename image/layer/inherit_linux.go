@@ -3,6 +3,7 @@ package layer
 import (
 	"errors"
 	"fmt"
+	"path"
 
 	"golang.org/x/sys/unix"
 )
@@ -50,16 +51,16 @@ func inherit(root int, p string, lowers []int, o Options) error {
 		return err
 	}
 	defer unix.Close(dst)
-	if Opaque(procPath(dst, ".")) {
+	if hiding(root, p) {
 		lowers = nil
 	}
 	for _, l := range lowers {
-		src, err := openat2(l, p, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, inRoot)
-		if errors.Is(err, unix.ENOENT) {
+		src, err := openat2(l, p, unix.O_RDONLY|unix.O_DIRECTORY, inRoot)
+		if errors.Is(err, unix.ENOENT) && !hiding(l, p) {
 			continue
 		}
-		if errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
-			break // hidden by a file or a whiteout
+		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
+			break // hidden by an opaque directory, a file or a whiteout
 		}
 		if err != nil {
 			return err
@@ -71,6 +72,24 @@ func inherit(root int, p string, lowers []int, o Options) error {
 		return errors.Join(err, unix.Close(src))
 	}
 	return unix.UtimesNanoAt(dst, ".", make([]unix.Timespec, 2), 0)
+}
+
+// hiding says whether a layer hides what those below it have under p: a
+// directory above p is opaque. If p itself is, that is of what lies in it.
+func hiding(root int, p string) bool {
+	for p != "." {
+		p = path.Dir(p)
+		fd, err := openat2(root, p, unix.O_PATH|unix.O_DIRECTORY, inRoot)
+		if err != nil {
+			continue
+		}
+		opaque := Opaque(procPath(fd, "."))
+		_ = unix.Close(fd)
+		if opaque {
+			return true
+		}
+	}
+	return false
 }
 
 // Opaque says whether dir hides everything that lies below it. Overlayfs does

@@ -50,7 +50,7 @@ type Options struct {
 	// Backoff is the wait before the first retry; it doubles, up to 30 s, and is
 	// jittered by half. Zero means 250 ms. A Retry-After of up to 1 min wins.
 	Backoff time.Duration
-	// ManifestLimit bounds a manifest, in bytes. Zero means 8 MiB.
+	// ManifestLimit bounds a manifest, an index and an image's config, in bytes. Zero means 8 MiB.
 	ManifestLimit int64
 	// UserAgent defaults to "lifepod".
 	UserAgent string

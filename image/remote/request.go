@@ -211,7 +211,7 @@ func read(resp *http.Response, limit int64, dog *watchdog) ([]byte, error) {
 		return nil, err
 	}
 	if int64(len(b)) > limit {
-		return nil, fmt.Errorf("more than %d bytes: %w", limit, ErrInvalid)
+		return nil, fmt.Errorf("more than %d bytes, see Options.ManifestLimit: %w", limit, ErrInvalid)
 	}
 	return b, nil
 }
