@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -59,7 +60,10 @@ func TestUpgradeRefused(t *testing.T) {
 	if err := os.WriteFile(broken, []byte("\x7fELF of nothing"), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	pids := filepath.Join(p.dir, "pids")
+	hangs := p.script("hangs", "sleep 1h & echo $$ $! >"+pids+"; wait")
 	for i, c := range []struct{ program, want string }{
+		{hangs, "hangs: asked whether it can go on from here, it did not answer within"},
 		{p.dir + "/none", "no such file"},
 		{plain, "is not an executable file"},
 		{broken, "exec format error"},
@@ -79,6 +83,13 @@ func TestUpgradeRefused(t *testing.T) {
 	}
 	if now := p.supervisor(); now != one {
 		t.Errorf("supervisor %d followed %d", now, one)
+	}
+	b, err := os.ReadFile(pids)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pid := range strings.Fields(string(b)) { // the one that hung, and its child
+		dead(t, must(strconv.Atoi(pid)))
 	}
 }
 

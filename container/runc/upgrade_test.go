@@ -100,6 +100,9 @@ func TestUpgrade(t *testing.T) {
 		if n := p.zombies(); n > 0 {
 			t.Errorf("the supervisor has %d zombies", n)
 		}
+		if name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", one)); string(name) != "lifepod-supervi\n" {
+			t.Errorf("the process is called %q, %v", name, err)
+		}
 	})
 }
 

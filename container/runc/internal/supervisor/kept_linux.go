@@ -4,6 +4,7 @@ package supervisor
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -74,7 +75,7 @@ type keptCtr struct {
 	keptStreams
 }
 
-// descriptors are all that k has.
+// descriptors are all that k has, in their order.
 func (k *kept) descriptors() []int {
 	fds := slices.Concat([]int{k.Place, k.Alive, k.Listener, k.Asker}, k.Greeting)
 	for _, c := range k.Conns {
@@ -90,11 +91,15 @@ func (k *kept) descriptors() []int {
 		fds = append(fds, c.descriptors()...)
 	}
 	slices.Sort(fds)
-	return slices.DeleteFunc(slices.Compact(fds), func(fd int) bool { return fd < 0 })
+	return slices.DeleteFunc(fds, func(fd int) bool { return fd < 0 })
 }
 
 func (k keptCtr) descriptors() []int {
-	return []int{k.Pidfd, k.Log.Fd, k.Stdin, k.TTY, k.Stdout, k.Stderr}
+	fds := []int{k.Pidfd, k.Log.Fd, k.Stdin, k.TTY, k.Stderr}
+	if k.Stdout != k.TTY {
+		fds = append(fds, k.Stdout)
+	}
+	return fds
 }
 
 var effectTake = sys.NewEffect("container/upgrade-take")
@@ -130,10 +135,30 @@ func readKept(f io.ReaderAt, k *kept) error {
 	if k.Version != stateVersion {
 		return fmt.Errorf("the state is of version %d, this program knows version %d", k.Version, stateVersion)
 	}
+	return k.check()
+}
+
+// check refuses a state that no program of this version can have left.
+func (k *kept) check() error {
+	for _, fd := range []int{k.Place, k.Alive, k.Listener, k.Asker} {
+		if fd < 0 {
+			return errors.New("the state lacks a descriptor that each has")
+		}
+	}
+	for _, c := range k.Ctrs {
+		if !container.ValidID(c.ID) {
+			return fmt.Errorf("the state has a container of id %q", c.ID)
+		}
+	}
+	last := -1
 	for _, fd := range k.descriptors() {
-		if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil || fd < 3 {
+		if fd == last {
+			return fmt.Errorf("the state has descriptor %d twice", fd)
+		}
+		if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil || fd <= unix.Stderr {
 			return fmt.Errorf("the state has descriptor %d, which is not open", fd)
 		}
+		last = fd
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -170,6 +171,7 @@ func (t starting) settleIn() error {
 		os.Setenv(sys.FailpointEnv, failpoint)
 	}
 	os.Setenv(initThreads, "1")
+	_ = nameProcess(processName)
 	unix.Umask(0o022)
 	if err := os.Chdir("/"); err != nil {
 		return err
@@ -180,6 +182,20 @@ func (t starting) settleIn() error {
 		return fmt.Errorf("become a subreaper: %w", err)
 	}
 	return nil
+}
+
+// processName is what ps and the like show, whatever the program's file is called,
+// and where it was executed by its descriptor. The kernel cuts it to 15 characters.
+const processName = "lifepod-supervisor"
+
+// nameProcess names the calling thread, and the process if that is its first one,
+// to which Go keeps while it initialises packages.
+func nameProcess(name string) error {
+	b, err := unix.BytePtrFromString(name)
+	if err != nil {
+		return err
+	}
+	return unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(b)), 0, 0, 0)
 }
 
 // closeInherited closes what an agent's other code, or a state that could not be

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"os/exec"
@@ -32,7 +31,7 @@ var (
 
 const (
 	// probeTimeout is how long a program may take to say that it is one.
-	probeTimeout = 10 * time.Second
+	probeTimeout = 5 * time.Second
 	// restTimeout is how long calls under way may take to end. Agents wait, but
 	// not longer than for a frame.
 	restTimeout = wire.FrameTimeout / 2
@@ -87,10 +86,16 @@ func (s *Supervisor) probe(program *os.File) error {
 	cmd.Args, cmd.Dir = []string{os.Args[0], "probe"}, "/"
 	cmd.Env = []string{boot.ProbeEnv + "=" + strconv.Itoa(stateVersion)}
 	cmd.ExtraFiles = []*os.File{out, program}
+	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true} // it ends with all that it started
+	cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }
 	err = effectProbe.Do(func() error { return s.reap.during(cmd.Run) })
 	out.Close()
-	word, _ := io.ReadAll(io.LimitReader(in, 4<<10))
+	word := make([]byte, 4<<10)
+	n, _ := unix.Read(rawFd(in), word) // without waiting: what it started may hold the other end
+	word = word[:max(n, 0)]
 	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("asked whether it can go on from here, it did not answer within %v", probeTimeout)
 	case string(word) == boot.Ready && err == nil:
 		return nil
 	case len(word) > 0 && err == nil:
