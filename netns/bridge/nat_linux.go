@@ -69,17 +69,25 @@ func (n *nat) table() *nftables.Table {
 }
 
 var (
-	target   = nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeInetService)
-	anyKey   = nftables.MustConcatSetType(nftables.TypeInetProto, nftables.TypeInetService)
-	addrKey  = nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeInetProto, nftables.TypeInetService)
 	dstNAT   = *nftables.ChainPriorityNATDest
 	srcNAT   = *nftables.ChainPriorityNATSource
 	earliest = *nftables.ChainPriorityRaw
 )
 
+// setTypes are those of the maps' keys and of what they map to. They are not made
+// in the package's initialisation, which each init of a container may have to wait
+// for: see package reexec.
+var setTypes = sync.OnceValue(func() (t struct{ target, anyKey, addrKey nftables.SetDatatype }) {
+	t.target = nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeInetService)
+	t.anyKey = nftables.MustConcatSetType(nftables.TypeInetProto, nftables.TypeInetService)
+	t.addrKey = nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeInetProto, nftables.TypeInetService)
+	return t
+})
+
 func (n *nat) maps(t *nftables.Table) (anyAddr, oneAddr *nftables.Set) {
-	return &nftables.Set{Table: t, Name: "hostports", IsMap: true, KeyType: anyKey, DataType: target},
-		&nftables.Set{Table: t, Name: "addrports", IsMap: true, KeyType: addrKey, DataType: target}
+	types := setTypes()
+	return &nftables.Set{Table: t, Name: "hostports", IsMap: true, KeyType: types.anyKey, DataType: types.target},
+		&nftables.Set{Table: t, Name: "addrports", IsMap: true, KeyType: types.addrKey, DataType: types.target}
 }
 
 // flush sends what build asks for as one transaction.
