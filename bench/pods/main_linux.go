@@ -25,6 +25,7 @@ var (
 	samples    = flag.Int("n", 40, "pods to start and remove, one after another")
 	many       = flag.Int("many", 50, "idle pods whose memory is measured; 0 for none")
 	idle       = flag.Duration("idle", 0, "how long to watch 20 idle pods; 0 for not at all")
+	upgrades   = flag.Int("upgrades", 5, "upgrades of the supervisor after which its memory is measured again, with -many; 0 for none")
 	seccomp    = flag.Bool("seccomp", false, "give the container the default seccomp profile")
 )
 
@@ -58,7 +59,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer node.Close()
-	b := &bench{node: node, root: root}
+	b := &bench{node: node, options: o, root: root}
 	first, took, err := b.start(ctx)
 	if err != nil {
 		return err
@@ -103,9 +104,10 @@ func serve(o *local.Options) (stop func(), err error) {
 }
 
 type bench struct {
-	node *local.Node
-	root string
-	next int
+	node    *local.Node
+	options local.Options
+	root    string
+	next    int
 }
 
 // manifest is one container with requests and limits, a projected volume of

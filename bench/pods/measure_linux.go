@@ -104,6 +104,16 @@ func (b *bench) memory(ctx context.Context) error {
 	if err := b.report(fmt.Sprintf("%d pods", *many)); err != nil {
 		return err
 	}
+	for range *upgrades {
+		if err := local.UpgradeSupervisor(ctx, b.options); err != nil {
+			return err
+		}
+	}
+	if *upgrades > 0 {
+		if err := b.report(fmt.Sprintf("%d pods, after %d upgrades", *many, *upgrades)); err != nil {
+			return err
+		}
+	}
 	for _, h := range pods {
 		if err := h.Stop(ctx); err != nil {
 			return err

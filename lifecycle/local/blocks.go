@@ -66,10 +66,7 @@ func (b *blocks) openRuntime(n *Node) error {
 	b.closers = append(b.closers, b.store.Close)
 	// First, to be closed last: its last user takes the run directory away.
 	if b.containers = n.o.Containers; b.containers == nil {
-		rt, err := runc.Open(runc.Options{
-			Root: n.o.Root, Run: n.o.Run, CgroupRoot: n.o.CgroupRoot, Supervisor: n.o.Supervisor,
-			SupervisorIdle: n.o.SupervisorIdle, Log: n.o.Log,
-		})
+		rt, err := runc.Open(n.o.supervised())
 		if err != nil {
 			return err
 		}
