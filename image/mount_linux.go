@@ -16,7 +16,8 @@ var (
 
 // MountAll mounts what Prepare or View returned on target, a directory. Mounts
 // after the first lie at their Target below it. Any number of layers can be
-// mounted: their names are handed over one by one, not in one page of options.
+// mounted, as their names are handed over one by one; on older kernels, which take
+// them in one page of options, at least 200.
 // After an error nothing is mounted.
 func MountAll(mounts []Mount, target string) error {
 	for i, m := range mounts {
@@ -68,12 +69,38 @@ func attach(mnt int, at string) error {
 // newFilesystem makes a mount that is not attached anywhere: it goes with its
 // descriptor.
 func newFilesystem(m Mount) (mnt int, err error) {
+	if !m.mapped() && (m.Type != "overlay" || takesOneByOne()) {
+		return configured(m)
+	}
+	err = inOwnNamespace(func() (err error) {
+		if m.mapped() {
+			if err = enterMaps(m); err != nil {
+				return err
+			}
+		}
+		if takesOneByOne() {
+			mnt, err = configured(m)
+			return err
+		}
+		mnt, err = inOnePage(m)
+		return err
+	})
+	if err != nil {
+		return -1, err
+	}
+	return mnt, nil
+}
+
+// configured makes a filesystem by the mount API.
+func configured(m Mount) (mnt int, err error) {
 	fd, err := unix.Fsopen(m.Type, unix.FSOPEN_CLOEXEC)
 	if err != nil {
 		return -1, fmt.Errorf("open filesystem: %w", err)
 	}
 	defer unix.Close(fd)
-	attrs, err := configure(fd, m)
+	var names shortNames
+	defer names.close()
+	attrs, err := configure(fd, m, &names)
 	if err == nil {
 		err = unix.FsconfigCreate(fd)
 	}
@@ -87,19 +114,15 @@ func newFilesystem(m Mount) (mnt int, err error) {
 }
 
 // configure hands the options over and returns the attributes of the mount.
-func configure(fd int, m Mount) (attrs int, err error) {
+func configure(fd int, m Mount, names *shortNames) (attrs int, err error) {
 	if err := unix.FsconfigSetString(fd, "source", m.Source); err != nil {
 		return 0, fmt.Errorf("source: %w", err)
 	}
 	for _, o := range m.Options {
 		key, value, hasValue := strings.Cut(o, "=")
 		switch {
-		case key == "lowerdir":
-			for _, dir := range splitLowers(value) {
-				if err := unix.FsconfigSetString(fd, "lowerdir+", dir); err != nil {
-					return 0, fmt.Errorf("layer %s: %w", dir, err)
-				}
-			}
+		case isLayers(key):
+			err = setLayers(fd, key, value, names)
 		case o == "ro":
 			attrs |= unix.MOUNT_ATTR_RDONLY
 		case o == "rw":
@@ -109,10 +132,42 @@ func configure(fd int, m Mount) (attrs int, err error) {
 			err = unix.FsconfigSetFlag(fd, key)
 		}
 		if err != nil {
-			return 0, fmt.Errorf("option %s: %w", o, err)
+			return 0, fmt.Errorf("option %s: %w", key, err)
 		}
 	}
 	return attrs, nil
+}
+
+// isLayers says whether a mount option has directories of overlayfs.
+func isLayers(key string) bool { return key == "lowerdir" || key == "upperdir" || key == "workdir" }
+
+// setLayers hands directories over, lower ones one by one.
+func setLayers(fd int, key, value string, names *shortNames) error {
+	if key == "lowerdir" {
+		key = "lowerdir+"
+	}
+	for _, dir := range splitLowers(value) {
+		name := escapeFor(key, dir)
+		if len(name) > maxParameter {
+			var err error
+			if name, err = names.of(dir); err != nil {
+				return err
+			}
+		}
+		if err := unix.FsconfigSetString(fd, key, name); err != nil {
+			return fmt.Errorf("layer %s: %w", dir, err)
+		}
+	}
+	return nil
+}
+
+// escapeFor writes a directory as overlayfs takes it one by one: it unescapes all
+// but lower ones.
+func escapeFor(key, dir string) string {
+	if key == "lowerdir+" {
+		return dir
+	}
+	return escape(dir)
 }
 
 func bind(m Mount, at string) error {
@@ -136,12 +191,24 @@ func clone(m Mount) (mnt int, err error) {
 			flags |= unix.AT_RECURSIVE
 		}
 	}
-	fd, err := unix.OpenTree(unix.AT_FDCWD, m.Source, flags)
+	if m.mapped() {
+		ns, err := userNamespace(m.UIDs, m.GIDs)
+		if err != nil {
+			return -1, err
+		}
+		defer ns.Close()
+		return cloneMapped(m.Source, flags, attr, ns)
+	}
+	return cloneWith(m.Source, flags, attr)
+}
+
+func cloneWith(dir string, flags uint, attr unix.MountAttr) (mnt int, err error) {
+	fd, err := unix.OpenTree(unix.AT_FDCWD, dir, flags)
 	if err != nil {
 		return -1, err
 	}
 	if attr.Attr_set != 0 {
-		if err := unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, &attr); err != nil {
+		if err := unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH|flags&unix.AT_RECURSIVE, &attr); err != nil {
 			return -1, errors.Join(err, unix.Close(fd))
 		}
 	}
