@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/klauspost/compress/zstd"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
 
@@ -312,6 +313,37 @@ func TestNobodyElseGetsIn(t *testing.T) {
 	fi, err := os.Stat(filepath.Join(s.Root(), "meta.db"))
 	if err != nil || fi.Mode().Perm() != 0o600 || closed != 6 {
 		t.Errorf("meta.db: %v, %v", fi, err)
+	}
+}
+
+// CVE-2017-14992: with the default limits, a layer that unpacks to thousands of
+// times its size is refused, and the error says what to do about it.
+func TestBomb(t *testing.T) {
+	s, reg, host := open(t, image.Options{})
+	var packed bytes.Buffer
+	z, err := zstd.NewWriter(&packed, zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := tar.NewWriter(z)
+	if err := w.WriteHeader(&tar.Header{Name: "zeros", Typeflag: tar.TypeReg, Size: 2 << 30, Mode: 0o644}); err != nil {
+		t.Fatal(err)
+	}
+	zeros := make([]byte, 1<<20)
+	for range 1100 { // beyond what the ratio begins at
+		if _, err := w.Write(zeros); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := reg.Add("a:1", imagetest.Image{Layers: stack{{Packed: packed.Bytes()}}}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.Pull(t.Context(), host+"/a:1", image.PullOptions{})
+	if !errors.Is(err, layer.ErrLimit) || !strings.Contains(err.Error(), "layer 0 (sha256:") || !strings.Contains(err.Error(), "Limits.Ratio") {
+		t.Errorf("%d bytes that unpack to 1100 MiB: %v", packed.Len(), err)
 	}
 }
 

@@ -69,7 +69,8 @@ func attach(mnt int, at string) error {
 // newFilesystem makes a mount that is not attached anywhere: it goes with its
 // descriptor.
 func newFilesystem(m Mount) (mnt int, err error) {
-	if !m.mapped() && (m.Type != "overlay" || takesOneByOne()) {
+	old := m.Type == "overlay" && !takesOneByOne()
+	if !m.mapped() && !old {
 		return configured(m)
 	}
 	err = inOwnNamespace(func() (err error) {
@@ -78,11 +79,11 @@ func newFilesystem(m Mount) (mnt int, err error) {
 				return err
 			}
 		}
-		if takesOneByOne() {
-			mnt, err = configured(m)
+		if old {
+			mnt, err = inOnePage(m)
 			return err
 		}
-		mnt, err = inOnePage(m)
+		mnt, err = configured(m)
 		return err
 	})
 	if err != nil {

@@ -2,6 +2,7 @@ package treecheck
 
 import (
 	"archive/tar"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -105,6 +106,22 @@ const (
 func file(name string) imagetest.File     { return imagetest.File{Name: name} }
 func dir(name string) imagetest.File      { return imagetest.File{Name: name + "/"} }
 func link(name, to string) imagetest.File { return imagetest.File{Name: name, Link: to} }
+
+// TestDifferencesAreTold: each one is a row of DIFFERENCES.md, with its reason.
+func TestDifferencesAreTold(t *testing.T) {
+	b, err := os.ReadFile(module + "/DIFFERENCES.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, d := range different {
+		if row := "| " + name + " | " + d.why + " |\n"; !strings.Contains(string(b), row) {
+			t.Errorf("DIFFERENCES.md lacks the row\n%s", row)
+		}
+	}
+	if n := strings.Count(string(b), "containerd 2.4 |\n|---|---|\n"); n != 1 {
+		t.Errorf("DIFFERENCES.md has %d tables of them", n)
+	}
+}
 
 // TestDifferences: each difference is there, and is the one that is listed.
 func TestDifferences(t *testing.T) {
