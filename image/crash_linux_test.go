@@ -26,7 +26,8 @@ func TestHelperPull(t *testing.T) {
 	if !ok {
 		t.Skip("it is a helper of other tests")
 	}
-	for i := 0; ; i++ {
+	fmt.Println("begin")
+	for {
 		s, err := image.Open(root, image.Options{NoSync: true})
 		if err != nil {
 			fmt.Println(err)
@@ -133,29 +134,45 @@ func rounds(normal int) int {
 	return normal
 }
 
-// SIGKILL at any moment. LIFEPOD_KILL_ROUNDS sets the number of rounds.
+// SIGKILL at any moment of a loop of pulls, the first of which the kills before
+// it left half done. LIFEPOD_KILL_ROUNDS sets the number of rounds.
 func TestKill(t *testing.T) {
 	s, reg, host := open(t, image.Options{})
 	img := imagetest.Random(1, 4, 200<<10)
 	if _, err := reg.Add("a:1", img); err != nil {
 		t.Fatal(err)
 	}
-	name := host + "/a:1"
+	name, midway := host+"/a:1", map[string]int{}
 	for i := range rounds(50) {
 		cmd := helper(s.Root(), name)
-		if err := cmd.Start(); err != nil {
+		out, err := cmd.StdoutPipe()
+		if err == nil {
+			err = cmd.Start()
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Duration(20+rand.IntN(150)) * time.Millisecond)
+		if _, err := out.Read(make([]byte, 1)); err != nil { // it begins
+			t.Fatal(err)
+		}
+		time.Sleep(rand.N(150 * time.Millisecond))
 		_ = cmd.Process.Kill()
 		if err := cmd.Wait(); err == nil || err.Error() != "signal: killed" {
 			t.Fatalf("round %d: the helper ended with %v", i, err)
+		}
+		for what, pattern := range map[string]string{
+			"lease": "content/ingest/*/lease-*", "blob": "content/ingest/partial/*", "layer": "snapshots/ingest/*/layer-*", "trash": "snapshots/ingest/*/trash-*",
+		} {
+			if found, _ := filepath.Glob(filepath.Join(s.Root(), pattern)); len(found) > 0 {
+				midway[what]++
+			}
 		}
 		recovered(t, s.Root(), name, img)
 		if t.Failed() {
 			t.Fatalf("in round %d", i)
 		}
 	}
+	t.Logf("the kills left half done, in so many rounds: %v", midway)
 }
 
 // SIGKILL before and after every effect of a pull, at its first and second time.

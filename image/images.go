@@ -283,11 +283,11 @@ func (s *Store) complete(ctx context.Context, manifest digest.Digest, host ocisp
 		return "", false, nil //nolint:nilerr // the pull begins anew and says what is wrong
 	}
 	for _, l := range m.Layers {
-		if ok, err := s.hasLayer(ctx, l); err != nil || !ok {
+		if ok, err := s.hasLayer(ctx, l); err != nil || !ok || !s.hasSource(l) {
 			return "", false, err
 		}
 	}
-	return m.Config, true, nil
+	return m.Config, exists(s.blobPath(manifest)), nil
 }
 
 // configCache keeps decoded configs; they never change.

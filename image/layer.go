@@ -61,6 +61,13 @@ func (s *Store) hasLayer(ctx context.Context, chain digest.Digest) (bool, error)
 	return err == nil, err
 }
 
+// hasSource says whether the store holds the blob that a layer came from: one
+// that was damaged is gone, and with it what tells whether the layer is whole.
+func (s *Store) hasSource(chain digest.Digest) bool {
+	r, err := s.layer(chain)
+	return err == nil && exists(s.blobPath(r.Blob))
+}
+
 // newLayer makes a directory for a layer on its way, and the one for its files.
 func (n *session) newLayer() (dir, files string, err error) {
 	if dir, err = os.MkdirTemp(n.layers, "layer-"); err != nil {

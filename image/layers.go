@@ -82,7 +82,7 @@ func (w *layerWork) run(ctx context.Context) error {
 	target := w.s.layerPath(chain)
 	if ok, err := w.s.hasLayer(ctx, chain); err != nil {
 		return err
-	} else if ok {
+	} else if ok && w.s.hasSource(chain) {
 		w.progress.set(w.layer(w.i), Done, w.desc().Size)
 		return nil
 	}
@@ -101,6 +101,9 @@ func (w *layerWork) run(ctx context.Context) error {
 	if err == nil {
 		err = writeRecord(filepath.Join(dir, layerFile), w.record())
 	}
+	if err == nil && exists(target) { // without its source, but others may have it mounted
+		err = w.s.quarantine(syncedLayer, chain, errSource)
+	}
 	if err == nil {
 		err = rename(dir, target)
 	}
@@ -110,6 +113,8 @@ func (w *layerWork) run(ctx context.Context) error {
 	w.progress.set(w.layer(w.i), Done, w.desc().Size)
 	return nil
 }
+
+var errSource = errors.New("the blob that it was unpacked from is missing")
 
 // settle waits for the layers below and takes from them the attributes of
 // directories that this layer does not name.

@@ -194,7 +194,7 @@ func (p *pull) present(ctx context.Context, have refRecord) (id digest.Digest, o
 		return "", false, err
 	}
 	id, ok, err = p.s.complete(ctx, have.Manifest, p.host)
-	if err != nil || !ok {
+	if err != nil || !ok || !exists(p.s.blobPath(have.Digest)) {
 		return "", false, err
 	}
 	err = p.s.update(func(tx *bolt.Tx) error {
