@@ -47,7 +47,7 @@ func state(t *testing.T, s *image.Store) (any, error) {
 // content must be found damaged; the rest may be without effect.
 var kinds = map[string]bool{
 	"index": true, "manifest": true, "config": true, "layer's blob": true, "layer's record": true, "layer's file": true, "snapshot's record": true,
-	"meta.db": false, "form": false, "boot": false, "beginning of a blob": false,
+	"meta.db": false, "meta.lock": false, "form": false, "boot": false, "beginning of a blob": false,
 }
 
 func kindOf(t *testing.T, root, path string) string {
