@@ -57,7 +57,7 @@ func WriteRecord(dir string, rec Record) error {
 // what the runtime shows.
 func ReadMemory(dir string) (plan.Memory, error) {
 	var m plan.Memory
-	b, err := os.ReadFile(podDir(dir).memory())
+	b, err := sys.ReadRewritten(podDir(dir).memory())
 	if errors.Is(err, fs.ErrNotExist) {
 		return m, nil
 	}
@@ -80,7 +80,7 @@ func (w *worker) remember(m plan.Memory) error {
 	if bytes.Equal(b, w.saved) {
 		return nil
 	}
-	if err := sys.WriteFile(w.dir.memory(), b, 0o600, false); err != nil {
+	if err := sys.Rewrite(w.dir.memory(), b, 0o600); err != nil {
 		return fmt.Errorf("pod %s: save its status: %w", w.name(), err)
 	}
 	w.saved = b

@@ -22,8 +22,8 @@ type Occupied struct {
 // Leave or the end of the process. It waits for one who is removing it now.
 func Occupy(dir string, perm os.FileMode) (*Occupied, error) {
 	for {
-		if err := os.MkdirAll(dir, perm); errors.Is(err, fs.ErrNotExist) {
-			continue // the last one of a parent left just now
+		if err := os.MkdirAll(dir, perm); errors.Is(err, fs.ErrNotExist) || leftMeanwhile(err) {
+			continue // the last one of dir or a parent left just now
 		} else if err != nil {
 			return nil, err
 		}
@@ -81,4 +81,27 @@ func same(f *os.File, path string) bool {
 	now, err := os.Stat(path)
 	was, ferr := f.Stat()
 	return err == nil && ferr == nil && os.SameFile(now, was)
+}
+
+// leftMeanwhile tells that a directory was there when it was to be made, and gone
+// when it was looked at.
+func leftMeanwhile(err error) bool {
+	var at *fs.PathError
+	if !errors.Is(err, fs.ErrExist) || !errors.As(err, &at) {
+		return false
+	}
+	fi, err := os.Lstat(at.Path)
+	return errors.Is(err, fs.ErrNotExist) || err == nil && fi.IsDir()
+}
+
+// lockFile waits until others let f be read, or written.
+func lockFile(f *os.File, write bool) error {
+	how := unix.LOCK_SH
+	if write {
+		how = unix.LOCK_EX
+	}
+	if err := flock(f, how); err != nil {
+		return fmt.Errorf("lock %s: %w", f.Name(), err)
+	}
+	return nil
 }

@@ -16,7 +16,10 @@ import (
 	"github.com/lifepod/lifepod/internal/sys"
 )
 
-var effectCgroup = sys.NewEffect("container/supervisor-cgroup")
+var (
+	effectCgroup = sys.NewEffect("container/supervisor-cgroup")
+	effectEarly  = sys.NewEffect("container/cgroup")
+)
 
 const unifiedHybrid = "/sys/fs/cgroup/unified"
 
@@ -64,6 +67,22 @@ func (s *Supervisor) prepare() {
 	if err == nil {
 		s.wg.Go(func() { _ = enter(dir) })
 	}
+}
+
+// makeCgroup makes the directories of the container's cgroup while its process is
+// being prepared: on v1 there are a dozen. What it cannot make, whoever puts the
+// process there says.
+func (c *ctr) makeCgroup() (done chan struct{}) {
+	done = make(chan struct{})
+	if cgroups.IsCgroup2UnifiedMode() || c.cgroup == nil {
+		close(done)
+		return done
+	}
+	go func() {
+		defer close(done)
+		_ = effectEarly.Do(func() error { return c.cgroup.Apply(-1) })
+	}()
+	return done
 }
 
 // cgroupOf finds the supervisor's directory in one of the v1 hierarchies. The lock

@@ -101,7 +101,9 @@ func (c *ctr) create(spec container.Spec, runtime []string) error {
 	if err := c.newBox(runtime, spec.OCI, false); err != nil {
 		return err
 	}
+	ready := c.makeCgroup()
 	err := c.spawn(spec)
+	<-ready
 	var program *programError
 	if errors.As(err, &program) {
 		return c.createBroken(program.text)

@@ -64,6 +64,15 @@ func writeJSON(dir, name string, v any) error {
 	return sys.WriteFile(filepath.Join(dir, name), b, 0o600, false)
 }
 
+// writeRecord is writeJSON for what changes at each step of a container's life.
+func writeRecord(dir string, r record) error {
+	b, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", recordFile, err)
+	}
+	return sys.Rewrite(filepath.Join(dir, recordFile), b, 0o600)
+}
+
 func readJSON(dir, name string, v any) error {
 	b, err := os.ReadFile(filepath.Join(dir, name))
 	if err != nil {
