@@ -88,7 +88,8 @@ func (w *worker) container(ctx context.Context, c *runtimeapi.Container) (plan.C
 		Resources: resources(st.GetResources()),
 	}
 	// A hash that is no number was not written by us; zero means not known.
-	out.SpecHash, _ = strconv.ParseUint(st.GetAnnotations()[podspec.AnnotationHash], 16, 64)
+	hash, _ := strconv.ParseUint(st.GetAnnotations()[podspec.AnnotationHash], 16, 32)
+	out.SpecHash = uint32(hash)
 	if out.State == plan.Exited {
 		out.Message = w.terminationMessage(st)
 	}

@@ -118,7 +118,7 @@ func (s *state) computeEphemeral(a *actions) {
 
 // changed says that an instance was made from another spec.
 func changed(c *corev1.Container, inst *Container) bool {
-	return inst.SpecHash != 0 && inst.SpecHash != HashContainer(c)
+	return inst.SpecHash != 0 && inst.SpecHash != podutil.HashContainer(c)
 }
 
 // restartable says whether a container that we end is to run again: by policy

@@ -9,6 +9,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	podutil "github.com/lifepod/lifepod/pod"
 )
 
 var t0 = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -50,7 +52,7 @@ func withInits(sidecars bool) *Input {
 }
 
 func running(c *corev1.Container) Container {
-	return Container{ID: c.Name + "-0", Name: c.Name, SandboxID: "box0", SpecHash: HashContainer(c), State: Running, CreatedAt: t0, StartedAt: t0}
+	return Container{ID: c.Name + "-0", Name: c.Name, SandboxID: "box0", SpecHash: podutil.HashContainer(c), State: Running, CreatedAt: t0, StartedAt: t0}
 }
 
 // set changes the instance of a container.

@@ -120,9 +120,9 @@ type Container struct {
 	SandboxID string
 	// Attempt is the restart count that it was created with.
 	Attempt uint32
-	// SpecHash is HashContainer of the spec that it was created from; zero when
+	// SpecHash is pod.HashContainer of the spec that it was created from; zero when
 	// not known, which counts as unchanged.
-	SpecHash uint64
+	SpecHash uint32
 	State    ContainerState
 
 	CreatedAt, StartedAt, FinishedAt time.Time

@@ -40,7 +40,7 @@ func (w *world) create(a plan.StartContainer) *instance {
 	c := &instance{Container: plan.Container{ID: w.id(a.Name), Runtime: "fake", Name: a.Name, SandboxID: a.SandboxID, Attempt: a.Attempt,
 		State: plan.Created, CreatedAt: w.now, Image: "img", ImageRef: a.ImageRef}}
 	if spec, _ := podutil.Find(&w.pod.Spec, a.Name); spec != nil {
-		c.SpecHash = plan.HashContainer(spec)
+		c.SpecHash = podutil.HashContainer(spec)
 	}
 	w.containers = append(w.containers, c)
 	return c

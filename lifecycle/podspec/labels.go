@@ -6,6 +6,8 @@ import (
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
+
+	podutil "github.com/lifepod/lifepod/pod"
 )
 
 // Labels and annotations that a runtime keeps for its client. A runner finds
@@ -45,7 +47,7 @@ func containerLabels(pod *corev1.Pod, c *corev1.Container) map[string]string {
 
 func containerAnnotations(pod *corev1.Pod, c *corev1.Container, attempt uint32) map[string]string {
 	a := map[string]string{
-		AnnotationHash:                     strconv.FormatUint(uint64(Hash(c)), 16),
+		AnnotationHash:                     strconv.FormatUint(uint64(podutil.HashContainer(c)), 16),
 		AnnotationRestartCount:             strconv.FormatUint(uint64(attempt), 10),
 		AnnotationTerminationMessagePath:   c.TerminationMessagePath,
 		AnnotationTerminationMessagePolicy: string(c.TerminationMessagePolicy),

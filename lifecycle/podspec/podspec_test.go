@@ -171,13 +171,6 @@ func TestExpandStatic(t *testing.T) {
 	}
 }
 
-// Values of Kubernetes' own tests and code.
-func TestHash(t *testing.T) {
-	if h := Hash(&corev1.Container{Name: "test_container", Image: "foo/image:v1", Command: []string{"/bin/testcmd"}}); h != 0x8e45cbd0 {
-		t.Errorf("%x, want 8e45cbd0", h)
-	}
-}
-
 func TestRunAsNonRoot(t *testing.T) {
 	uid := func(n int64) *runtimeapi.Image { return &runtimeapi.Image{Uid: &runtimeapi.Int64Value{Value: n}} }
 	who := ` (pod: "web_shop(u1)", container: app)`

@@ -1,4 +1,4 @@
-package plan
+package pod
 
 import (
 	"encoding/json"
@@ -10,10 +10,11 @@ import (
 )
 
 // HashContainer is the kubelet's hash of a container's spec: of its name and
-// image, the only fields that may change while it lives.
-func HashContainer(c *corev1.Container) uint64 {
+// image, the only fields that may change while it lives. The runtime keeps it with
+// the container; one whose hash is another runs another version of its spec.
+func HashContainer(c *corev1.Container) uint32 {
 	b, _ := json.Marshal(map[string]string{"name": c.Name, "image": c.Image}) // cannot fail
 	h := fnv.New32a()
 	fmt.Fprintf(h, "%v", dump.ForHash(b))
-	return uint64(h.Sum32())
+	return h.Sum32()
 }
