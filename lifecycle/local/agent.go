@@ -16,21 +16,23 @@ import (
 // Agent drives all pods of the root, those that come later too, until ctx ends.
 // It takes up each at once and acts on what happened while nobody did; a pod
 // that another process drives is taken over when that process lets go. It is the
-// same code that drives a pod after Run.
+// same code that drives a pod after Run. Since it returns no handles, it tells what
+// happens to the log of the Options.
 func (n *Node) Agent(ctx context.Context) error {
 	w, err := sys.WatchDirs(n.podsDir())
 	if err != nil {
 		return err
 	}
 	defer w.Close()
+	n.o.Log.Info("driving the pods of the root", "root", n.o.Root)
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	others := map[types.UID]bool{}
 	for ctx.Err() == nil {
-		again, err := n.adoptAll(ctx, w, &wg)
+		again, err := n.adoptAll(ctx, &wg, others)
 		if err != nil {
 			return err
 		}
-		n.sawDeletions() // also those of before the watch was there
 		n.look(ctx, w, again)
 	}
 	return nil
@@ -47,8 +49,9 @@ func (n *Node) look(ctx context.Context, w *sys.DirWatch, again bool) {
 	w.Wait(ctx)
 }
 
-// adoptAll takes up what can be taken up; again says that some pods are another's.
-func (n *Node) adoptAll(ctx context.Context, w *sys.DirWatch, wg *sync.WaitGroup) (again bool, err error) {
+// adoptAll takes up what can be taken up; again says that some pods are another's,
+// which it logs when it first finds one in others' hands.
+func (n *Node) adoptAll(ctx context.Context, wg *sync.WaitGroup, others map[types.UID]bool) (again bool, err error) {
 	entries, err := os.ReadDir(n.podsDir())
 	if err != nil {
 		return false, err
@@ -64,21 +67,42 @@ func (n *Node) adoptAll(ctx context.Context, w *sys.DirWatch, wg *sync.WaitGroup
 			n.removeUnbegun(uid)
 		case errors.Is(err, errLocked):
 			again = true
+			if !others[uid] {
+				n.o.Log.Info("another process drives the pod, waiting for it to let go", "uid", uid)
+			}
+			others[uid] = true
 		case err != nil:
 			n.o.Log.Error(err, "adopt pod", "uid", uid)
 		default:
-			// pod.json is where others ask for the pod's end.
-			if err := w.Add(n.podDir(uid)); err != nil && !isGone(err) {
-				return again, err
-			}
-			wg.Go(func() {
-				if err := h.Gone(ctx); err != nil && ctx.Err() == nil {
-					n.o.Log.Error(err, "drive pod", "pod", h.d.pod.Name)
-				}
-			})
+			delete(others, uid)
+			wg.Go(func() { n.logLife(ctx, h) })
 		}
 	}
 	return again, nil
+}
+
+// logLife logs the events of a pod until nothing is left of it or ctx ends.
+func (n *Node) logLife(ctx context.Context, h *Handle) {
+	log := n.o.Log.WithValues("pod", h.d.pod.Namespace+"/"+h.d.pod.Name)
+	log.Info("driving the pod")
+	following, enough := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for e, err := range h.Events(following) {
+			if err == nil {
+				log.Info(e.Message, "type", e.Type, "reason", e.Reason, "object", e.InvolvedObject.FieldPath)
+			}
+		}
+	})
+	err := h.Gone(ctx)
+	enough()
+	wg.Wait()
+	switch {
+	case err == nil:
+		log.Info("nothing is left of the pod")
+	case ctx.Err() == nil:
+		log.Error(err, "drive pod")
+	}
 }
 
 // adopt drives a pod that another process began: errLocked while one still does.
@@ -104,10 +128,15 @@ func (n *Node) adopt(ctx context.Context, uid types.UID) (*Handle, error) {
 	}
 	d := newDriven()
 	d.pod, d.lock = rec.Pod, lock
+	touch(lock)
 	n.mu.Lock()
 	n.pods[uid] = d
 	n.mu.Unlock()
-	if _, err := runner.Adopt(uid); err != nil {
+	err = n.watch.Add(n.podDir(uid))
+	if err == nil {
+		_, err = runner.Adopt(uid)
+	}
+	if err != nil {
 		n.mu.Lock()
 		delete(n.pods, uid)
 		n.mu.Unlock()
@@ -116,26 +145,6 @@ func (n *Node) adopt(ctx context.Context, uid types.UID) (*Handle, error) {
 	}
 	n.follow(runner, d)
 	return &Handle{n, d}, nil
-}
-
-// sawDeletions passes on what other processes wrote into pod.json.
-func (n *Node) sawDeletions() {
-	n.mu.Lock()
-	var uids []types.UID
-	for uid := range n.pods {
-		uids = append(uids, uid)
-	}
-	runner := n.runner
-	n.mu.Unlock()
-	for _, uid := range uids {
-		rec, err := n.read(uid)
-		if err != nil || rec.Deletion == nil || runner == nil {
-			continue
-		}
-		if err := runner.End(uid, *rec.Deletion); err != nil {
-			n.o.Log.Error(err, "delete pod", "uid", uid)
-		}
-	}
 }
 
 // isGone tells that a pod vanished while it was looked at.

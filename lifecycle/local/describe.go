@@ -15,7 +15,7 @@ import (
 )
 
 // Describe writes all that is known of a pod, in the order and the words of
-// kubectl describe.
+// kubectl describe. Texts that come from containers are [Printable].
 func (n *Node) Describe(ctx context.Context, name string, out io.Writer) error {
 	rec, err := n.find(name)
 	if err != nil {
@@ -51,7 +51,7 @@ func (n *Node) Describe(ctx context.Context, name string, out io.Writer) error {
 
 func describePod(w io.Writer, info PodInfo) {
 	p, s := info.Pod, info.Status
-	row := func(name, value string) { fmt.Fprintf(w, "%s:\t%s\n", name, value) }
+	row := func(name, value string) { fmt.Fprintf(w, "%s:\t%s\n", name, Printable(value)) }
 	row("Name", p.Name)
 	row("Namespace", p.Namespace)
 	row("Node", p.Spec.NodeName+"/"+s.HostIP)
@@ -92,7 +92,7 @@ func pairs(m map[string]string) string {
 
 func describeContainer(w io.Writer, c *corev1.Container, s *corev1.ContainerStatus) {
 	fmt.Fprintf(w, "  %s:\n", c.Name)
-	row := func(name, value string) { fmt.Fprintf(w, "    %s:\t%s\n", name, value) }
+	row := func(name, value string) { fmt.Fprintf(w, "    %s:\t%s\n", name, Printable(value)) }
 	row("Image", c.Image)
 	if len(c.Command) > 0 {
 		row("Command", strings.Join(c.Command, " "))
@@ -137,10 +137,14 @@ func describeState(row func(name, value string), title string, s corev1.Containe
 }
 
 func describeConditions(w io.Writer, info PodInfo) {
-	fmt.Fprintln(w, "Conditions:")
+	title := "Conditions:"
+	if !info.Driven {
+		title = "Conditions (last known " + info.Since.Format(time.DateTime) + ", nobody looks since):"
+	}
+	fmt.Fprintln(w, title)
 	fmt.Fprintln(w, "  Type\tStatus\tReason\tMessage")
 	for _, c := range info.Status.Conditions {
-		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", c.Type, c.Status, c.Reason, c.Message)
+		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", c.Type, c.Status, Printable(c.Reason), Printable(c.Message))
 	}
 }
 
@@ -156,6 +160,6 @@ func describeEvents(w io.Writer, events []corev1.Event) {
 		if e.Count > 1 {
 			age += fmt.Sprintf(" (x%d)", e.Count)
 		}
-		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%s\n", e.Type, e.Reason, age, e.Source.Component, e.Message)
+		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%s\n", e.Type, Printable(e.Reason), age, e.Source.Component, Printable(e.Message))
 	}
 }

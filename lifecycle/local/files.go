@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -95,10 +96,10 @@ func (n *Node) claimName(p *corev1.Pod) error {
 		return err
 	}
 	tmp := file + "." + string(p.UID)
-	if err := os.WriteFile(tmp, []byte(p.UID), 0o600); err != nil {
-		return err
-	}
 	defer os.Remove(tmp)
+	if err := os.WriteFile(tmp, []byte(p.UID), 0o600); err != nil {
+		return fmt.Errorf("claim the name %s/%s: %w", p.Namespace, p.Name, err)
+	}
 	for range 2 {
 		err := effectName.Do(func() error { return os.Link(tmp, file) })
 		if !errors.Is(err, fs.ErrExist) {
@@ -127,6 +128,12 @@ func (n *Node) releaseName(p *corev1.Pod) error {
 }
 
 func (n *Node) lockFile(uid types.UID) string { return filepath.Join(n.podDir(uid), "agent.lock") }
+
+// touch notes with a pod's lock when a process was last seen to drive the pod.
+func touch(lock *os.File) {
+	now := time.Now()
+	_ = os.Chtimes(lock.Name(), now, now) // the lock may have gone with the pod
+}
 
 // errLocked says that another process drives the pod.
 var errLocked = errors.New("the pod is driven by another process")

@@ -24,8 +24,9 @@ type PodInfo struct {
 	Pod *corev1.Pod
 	// Status is the last one that was decided.
 	Status corev1.PodStatus
-	// Driven says that a process drives the pod now. Otherwise Since is when it
-	// was last seen to, and nothing restarts, probes or deadlines anything.
+	// Driven says that a process drives the pod now. Otherwise Since is when one let
+	// go of it or, if it was killed, last wrote something down, and nothing restarts,
+	// probes or deadlines anything.
 	Driven bool
 	Since  time.Time
 	// Deleting says that its end was asked for.
@@ -88,7 +89,7 @@ func (n *Node) info(ctx context.Context, rec record) (PodInfo, error) {
 }
 
 // isDriven asks the pod's lock. The last moment it was seen to is the newest of
-// its two files.
+// its files.
 func (n *Node) isDriven(p *corev1.Pod) (bool, time.Time) {
 	if n.driven(p.UID) != nil {
 		return true, time.Time{}
@@ -99,7 +100,7 @@ func (n *Node) isDriven(p *corev1.Pod) (bool, time.Time) {
 	}
 	lock.Close()
 	var since time.Time
-	for _, name := range []string{"status.json", "pod.json"} {
+	for _, name := range []string{"status.json", "pod.json", "agent.lock"} {
 		if fi, err := os.Stat(filepath.Join(n.podDir(p.UID), name)); err == nil && fi.ModTime().After(since) {
 			since = fi.ModTime()
 		}
@@ -123,7 +124,7 @@ func (n *Node) Logs(ctx context.Context, name string, o LogOptions, stdout, stde
 	if err != nil {
 		return err
 	}
-	c, err := n.instance(ctx, rec.Pod, o.Container, o.Previous)
+	c, err := n.instance(ctx, rec, o.Container, o.Previous)
 	if err != nil {
 		return err
 	}
@@ -177,16 +178,18 @@ func (n *Node) whenEnded(ctx context.Context, id string, then func()) {
 	}
 }
 
-// instance finds the newest instance of a container, or the one before.
-func (n *Node) instance(ctx context.Context, p *corev1.Pod, name string, previous bool) (ContainerInfo, error) {
+// instance finds the newest instance of a container, or the one before. Errors
+// have the words of the API server and the kubelet.
+func (n *Node) instance(ctx context.Context, rec record, name string, previous bool) (ContainerInfo, error) {
+	p := rec.Pod
 	if name == "" {
 		if len(p.Spec.Containers) > 1 {
-			return ContainerInfo{}, fmt.Errorf("pod %s has several containers: name one of %s", p.Name, containerNames(p))
+			return ContainerInfo{}, fmt.Errorf("a container name must be specified for pod %s, choose one of: %s", p.Name, containerNames(p))
 		}
 		name = p.Spec.Containers[0].Name
 	}
 	if c, _ := pod.Find(&p.Spec, name); c == nil {
-		return ContainerInfo{}, fmt.Errorf("container %s is not valid for pod %s: it has %s", name, p.Name, containerNames(p))
+		return ContainerInfo{}, fmt.Errorf("container %s is not valid for pod %s, choose one of: %s", name, p.Name, containerNames(p))
 	}
 	list, err := n.blocks.runtime.ListContainers(ctx, &runtimeapi.ContainerFilter{
 		LabelSelector: map[string]string{podspec.LabelPodUID: string(p.UID), podspec.LabelContainerName: name},
@@ -201,10 +204,33 @@ func (n *Node) instance(ctx context.Context, p *corev1.Pod, name string, previou
 	if previous {
 		i = 1
 	}
-	if i >= len(list) {
-		return ContainerInfo{}, fmt.Errorf("container %s of pod %s has no such instance", name, p.Name)
+	switch {
+	case i < len(list):
+	case previous:
+		return ContainerInfo{}, fmt.Errorf("previous terminated container %q in pod %q not found", name, p.Name)
+	default:
+		return ContainerInfo{}, fmt.Errorf("container %q in pod %q is %s", name, p.Name, notThere(rec.Memory.Status, name))
 	}
 	return ContainerInfo{Name: name, ID: list[i].Id, Attempt: list[i].GetMetadata().GetAttempt()}, nil
+}
+
+// notThere says why a container has no instance.
+func notThere(s *corev1.PodStatus, name string) string {
+	if s == nil {
+		return "not available"
+	}
+	c := pod.Status(slices.Concat(s.InitContainerStatuses, s.ContainerStatuses), name)
+	switch {
+	case c == nil:
+		return "not available"
+	case c.State.Waiting == nil:
+		return "terminated"
+	case c.State.Waiting.Reason == "ErrImagePull":
+		return "waiting to start: image can't be pulled"
+	case c.State.Waiting.Reason == "ImagePullBackOff":
+		return "waiting to start: trying and failing to pull image"
+	}
+	return "waiting to start: " + c.State.Waiting.Reason
 }
 
 func containerNames(p *corev1.Pod) string {
@@ -212,7 +238,7 @@ func containerNames(p *corev1.Pod) string {
 	for c := range pod.Containers(&p.Spec, pod.All) {
 		names = append(names, c.Name)
 	}
-	return strings.Join(names, ", ")
+	return fmt.Sprint(names)
 }
 
 // Exec runs a command in a running container and returns its exit code. An
@@ -222,7 +248,7 @@ func (n *Node) Exec(ctx context.Context, name, containerName string, o stream.Ex
 	if err != nil {
 		return 0, err
 	}
-	c, err := n.instance(ctx, rec.Pod, containerName, false)
+	c, err := n.instance(ctx, rec, containerName, false)
 	if err != nil {
 		return 0, err
 	}

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/lifepod/lifepod/internal/sys"
 	"github.com/lifepod/lifepod/lifecycle"
 	"github.com/lifepod/lifepod/store/memory"
 	"github.com/lifepod/lifepod/store/typed"
@@ -32,6 +34,8 @@ type Node struct {
 
 	mu     sync.Mutex
 	runner *lifecycle.Runner // made when the first pod is driven
+	watch  *sys.DirWatch     // of the driven pods' directories, made with the runner
+	unheed context.CancelFunc
 	pods   map[types.UID]*driven
 	closed bool
 	wg     sync.WaitGroup
@@ -44,13 +48,17 @@ var ErrClosed = errors.New("node is closed")
 // left half made that died. It drives nothing: pods that are there go on as they
 // are until [Node.Agent] or [Node.Stop].
 func Open(o Options) (*Node, error) {
+	if err := sys.Privileged(); o.CRI == nil && err != nil {
+		return nil, fmt.Errorf("open root %s: %w: pods are namespaces, mounts and links; be root, in a container a privileged one",
+			cmp.Or(o.Root, DefaultRoot), err)
+	}
 	id, err := o.complete()
 	if err != nil {
 		return nil, err
 	}
 	n := &Node{o: o, id: id, name: o.NodeName, pods: map[types.UID]*driven{}}
 	if err := os.MkdirAll(n.podsDir(), 0o711); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("open root %s: %w", o.Root, err)
 	}
 	n.client = &typed.Server{Store: &memory.Store{}}
 	if err := n.describeMachine(); err != nil {
@@ -76,6 +84,7 @@ func (n *Node) Close() error {
 	var err error
 	if runner != nil {
 		err = runner.Close()
+		n.unheed()
 	}
 	n.wg.Wait()
 	n.mu.Lock()
@@ -102,9 +111,15 @@ func (n *Node) drive() (*lifecycle.Runner, error) {
 		Dir: n.podsDir(), LogDir: filepath.Join(n.o.Root, "log", "pods"), Node: n.node,
 		OnStatus: n.onStatus, OnEvent: n.onEvent, Hooks: n.o.Hooks, Tracer: collector{n: n}, Log: n.o.Log,
 	}
-	var err error
-	n.runner, err = lifecycle.New(o)
-	return n.runner, err
+	runner, err := lifecycle.New(o)
+	if err != nil {
+		return nil, err
+	}
+	if err := n.heed(runner); err != nil {
+		return nil, errors.Join(err, runner.Close())
+	}
+	n.runner = runner
+	return runner, nil
 }
 
 func (n *Node) allDriven() []*driven {
@@ -131,6 +146,7 @@ type driven struct {
 	begun chan struct{} // closed when the runner has it, or never will
 	begin func()        // closes begun
 	ran   bool          // when begun: the runner has it
+	heard os.FileInfo   // of the pod.json that was last looked into for a deletion
 	gone  chan struct{} // closed when nothing is left of it, or err says why not
 	err   error
 }
@@ -146,6 +162,7 @@ func (d *driven) release() {
 	d.statuses.close()
 	d.events.close()
 	if d.lock != nil {
+		touch(d.lock)
 		_ = d.lock.Close()
 		d.lock = nil
 	}

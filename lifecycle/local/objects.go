@@ -44,7 +44,7 @@ func Decode(manifest []byte) (pods []*corev1.Pod, others []admission.Object, err
 		case *corev1.ConfigMap, *corev1.Secret:
 			others = append(others, o)
 		default:
-			return nil, nil, fmt.Errorf("%T %q: this node runs pods, and keeps configMaps and secrets for them; remove the document", o, o.GetName())
+			return nil, nil, fmt.Errorf("%s %q: this node runs pods, and keeps configMaps and secrets for them; remove the document", o.GetObjectKind().GroupVersionKind().Kind, o.GetName())
 		}
 	}
 	return pods, others, nil

@@ -53,6 +53,9 @@ func (n *Node) Run(ctx context.Context, pod *corev1.Pod) (*Handle, error) {
 		Type: corev1.EventTypeNormal, Reason: "Scheduled",
 		Message: fmt.Sprintf("Successfully assigned %s/%s to %s", d.pod.Namespace, d.pod.Name, n.name),
 	})
+	if err := n.watch.Add(n.podDir(d.pod.UID)); err != nil {
+		return nil, errors.Join(err, n.drop(ctx, d.pod))
+	}
 	if err := runner.Start(d.pod); err != nil {
 		return nil, errors.Join(err, n.drop(ctx, d.pod))
 	}

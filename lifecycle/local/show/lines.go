@@ -19,7 +19,7 @@ type lines struct {
 }
 
 func (l *lines) line(p Pod, text string) {
-	fmt.Fprintf(l.out, "%8.3fs %s  %s\n", time.Since(l.began).Seconds(), p.Pod().Name, clean(strings.TrimSpace(text)))
+	fmt.Fprintf(l.out, "%8.3fs %s  %s\n", time.Since(l.began).Seconds(), p.Pod().Name, local.Printable(strings.TrimSpace(text)))
 }
 
 func (l *lines) status(p Pod, old, now corev1.PodStatus) {

@@ -107,7 +107,7 @@ func (s *screen) close() {
 	s.panel.notes = nil
 	s.frame(nil, math.MaxInt)
 	for _, n := range notes {
-		fmt.Fprintln(s.out, clean(n)) // whole, however long
+		fmt.Fprintln(s.out, local.Printable(n)) // whole, however long
 	}
 }
 
@@ -159,7 +159,7 @@ func (s *screen) frame(above []string, limit int) {
 	}
 	b.WriteString("\x1b[J")
 	for _, text := range above {
-		b.WriteString(clean(text) + "\n")
+		b.WriteString(local.Printable(text) + "\n")
 	}
 	b.WriteString("\x1b[?7l") // what is wider than it counts must not wrap
 	for _, r := range rows {

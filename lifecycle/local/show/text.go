@@ -2,8 +2,9 @@ package show
 
 import (
 	"strings"
-	"unicode"
 	"unicode/utf8"
+
+	"github.com/lifepod/lifepod/lifecycle/local"
 )
 
 // style is how a piece of a line stands out: the parameters of an SGR sequence.
@@ -31,7 +32,7 @@ type (
 func (r row) fit(width int) row {
 	var out row
 	for _, p := range r {
-		text := clean(p.text)
+		text := local.Printable(p.text)
 		n := utf8.RuneCountInString(text)
 		if n > width {
 			text, n = cut(text, width), width
@@ -60,26 +61,6 @@ func (r row) paint(colour bool) string {
 			b.WriteString("\x1b[" + string(p.style) + "m" + p.text + "\x1b[m")
 		} else {
 			b.WriteString(p.text)
-		}
-	}
-	return b.String()
-}
-
-// clean makes one line of text that moves no cursor, whatever is in it: white
-// space becomes a space, other control characters are shown as ^X.
-func clean(text string) string {
-	var b strings.Builder
-	for _, r := range strings.ToValidUTF8(text, "?") {
-		switch {
-		case r == '\n' || r == '\t' || r == '\r':
-			b.WriteByte(' ')
-		case r < 0x20 || r == 0x7f:
-			b.WriteByte('^')
-			b.WriteRune(r ^ 0x40)
-		case unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp):
-			b.WriteByte('?')
-		default:
-			b.WriteRune(r)
 		}
 	}
 	return b.String()

@@ -1,0 +1,48 @@
+package local
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+
+	"github.com/lifepod/lifepod/internal/sys"
+	"github.com/lifepod/lifepod/lifecycle"
+)
+
+// heed begins to listen to other processes: they write the end of a pod that this
+// one drives into its pod.json. Run and adopt add the pods' directories to n.watch.
+func (n *Node) heed(runner *lifecycle.Runner) error {
+	w, err := sys.WatchDirs()
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	n.watch, n.unheed = w, stop
+	n.wg.Go(func() {
+		defer w.Close()
+		for ctx.Err() == nil {
+			w.Wait(ctx)
+			for _, d := range n.allDriven() {
+				n.sawDeletion(runner, d)
+			}
+		}
+	})
+	return nil
+}
+
+// sawDeletion looks into a pod.json that is new since it last did.
+func (n *Node) sawDeletion(runner *lifecycle.Runner, d *driven) {
+	<-d.begun // the runner would not hear of it before
+	fi, err := os.Stat(filepath.Join(n.podDir(d.pod.UID), "pod.json"))
+	if err != nil || !d.ran || d.heard != nil && os.SameFile(fi, d.heard) && fi.ModTime().Equal(d.heard.ModTime()) {
+		return
+	}
+	d.heard = fi
+	rec, err := n.read(d.pod.UID)
+	if err != nil || rec.Deletion == nil {
+		return
+	}
+	if err := runner.End(d.pod.UID, *rec.Deletion); err != nil {
+		n.o.Log.Error(err, "delete pod", "uid", d.pod.UID)
+	}
+}
