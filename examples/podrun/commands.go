@@ -10,15 +10,14 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
-	"text/tabwriter"
 	"time"
 
 	"golang.org/x/term"
 
 	"github.com/lifepod/lifepod/cri/stream"
 	"github.com/lifepod/lifepod/lifecycle/local"
+	"github.com/lifepod/lifepod/lifecycle/local/show"
 )
 
 func list(ctx context.Context, a *app, _ []string) error {
@@ -35,30 +34,11 @@ func list(ctx context.Context, a *app, _ []string) error {
 		}
 		return nil
 	}
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "NAMESPACE\tNAME\tPHASE\tREADY\tRESTARTS\tIP\tDRIVEN\tRUNNING")
-	for _, p := range pods {
-		ready, restarts := 0, int32(0)
-		for _, c := range p.Status.ContainerStatuses {
-			restarts += c.RestartCount
-			if c.Ready {
-				ready++
-			}
-		}
-		driven := "yes"
-		if !p.Driven {
-			driven = "undriven since " + p.Since.Format(time.DateTime)
-		}
-		var running []string
-		for _, c := range p.Containers {
-			if c.State == "running" {
-				running = append(running, c.Name)
-			}
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d/%d\t%d\t%s\t%s\t%s\n", p.Pod.Namespace, p.Pod.Name, p.Status.Phase, ready,
-			len(p.Pod.Spec.Containers), restarts, p.Status.PodIP, driven, strings.Join(running, ","))
+	if len(pods) == 0 {
+		fmt.Fprintln(os.Stderr, "no pods under the root", a.root())
+		return nil
 	}
-	return w.Flush()
+	return show.Table(os.Stdout, pods)
 }
 
 func logFlags(fs *flag.FlagSet, a *app) {
@@ -68,12 +48,8 @@ func logFlags(fs *flag.FlagSet, a *app) {
 }
 
 func logs(ctx context.Context, a *app, args []string) error {
-	name, err := one(args, "pod")
-	if err != nil {
-		return err
-	}
 	o := local.LogOptions{Container: a.container, Follow: a.follow, Previous: a.previous}
-	err = a.node.Logs(ctx, name, o, os.Stdout, os.Stderr)
+	err := a.node.Logs(ctx, args[0], o, os.Stdout, os.Stderr)
 	if ctx.Err() != nil {
 		return nil //nolint:nilerr // interrupted by the user, who knows
 	}
@@ -88,9 +64,6 @@ func execFlags(fs *flag.FlagSet, a *app) {
 }
 
 func execute(ctx context.Context, a *app, args []string) error {
-	if len(args) < 2 {
-		return errors.New("name a pod and a command: podrun exec POD -- COMMAND")
-	}
 	o := stream.ExecOptions{Cmd: args[1:], TTY: a.tty, Stdout: os.Stdout, Stderr: os.Stderr}
 	if a.stdin {
 		o.Stdin = os.Stdin
@@ -137,26 +110,21 @@ func sizes(ctx context.Context, fd int) <-chan stream.Size {
 }
 
 func describe(ctx context.Context, a *app, args []string) error {
-	name, err := one(args, "pod")
-	if err != nil {
-		return err
-	}
-	return a.node.Describe(ctx, name, os.Stdout)
+	return a.node.Describe(ctx, args[0], os.Stdout)
 }
 
 func stopFlags(fs *flag.FlagSet, a *app) {
-	fs.DurationVar(&a.grace, "grace", -1, "grace period, such as 5s (default: the pod's own)")
+	fs.Func("grace", "grace period, such as 5s (default: the pod's own)", func(s string) error {
+		d, err := time.ParseDuration(s)
+		if a.grace = &d; err != nil || d < 0 {
+			return errors.New("it is a duration such as 5s or 1m, 0s to kill")
+		}
+		return nil
+	})
 }
 
 func stop(ctx context.Context, a *app, args []string) error {
-	name, err := one(args, "pod")
-	if err != nil {
-		return err
-	}
-	if a.grace < 0 {
-		return a.node.Stop(ctx, name, nil)
-	}
-	return a.node.Stop(ctx, name, &a.grace)
+	return a.node.Stop(ctx, args[0], a.grace)
 }
 
 func removeFlags(fs *flag.FlagSet, a *app) {
@@ -164,17 +132,8 @@ func removeFlags(fs *flag.FlagSet, a *app) {
 }
 
 func remove(ctx context.Context, a *app, args []string) error {
-	name, err := one(args, "pod")
-	if err != nil {
-		return err
-	}
-	return a.node.Remove(ctx, name, a.force)
+	return a.node.Remove(ctx, args[0], a.force)
 }
 
-// agent shows nothing but what goes wrong.
-func agent(ctx context.Context, a *app, args []string) error {
-	if len(args) > 0 {
-		return fmt.Errorf("it takes no %q: it drives all pods of the root", args[0])
-	}
-	return a.node.Agent(ctx)
-}
+// agent tells what it does on stderr.
+func agent(ctx context.Context, a *app, _ []string) error { return a.node.Agent(ctx) }

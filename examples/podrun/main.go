@@ -5,16 +5,22 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
+
+	"github.com/go-logr/logr"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/lifepod/lifepod/image/imagetest"
 	"github.com/lifepod/lifepod/lifecycle/local"
@@ -67,7 +73,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "podrun: interrupted")
 		os.Exit(1)
 	default:
-		fmt.Fprintln(os.Stderr, "podrun:", err)
+		fmt.Fprintln(os.Stderr, "podrun:", local.Printable(err.Error()))
 		os.Exit(1)
 	}
 }
@@ -106,7 +112,8 @@ type app struct {
 
 	detach            bool
 	until, waitFor    string
-	linger, grace     time.Duration
+	linger            time.Duration
+	grace             *time.Duration
 	container         string
 	follow, previous  bool
 	stdin, tty, force bool
@@ -131,11 +138,23 @@ func start(c command, args []string) error {
 	} else if err != nil {
 		return exitCode(2)
 	}
+	if want := strings.Fields(strings.ReplaceAll(c.args, "-- ", "")); len(rest) < len(want) || len(rest) > len(want) && c.name != "exec" {
+		fmt.Fprintf(os.Stderr, "podrun %s: it takes %s, and got %q\n", c.name, cmp.Or(c.args, "no argument"), rest)
+		fs.Usage()
+		return exitCode(2)
+	}
 	if os.Geteuid() != 0 {
 		return errors.New("it makes namespaces, mounts and cgroups, and so needs root: try sudo podrun " + c.name)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	level := slog.LevelError
+	if c.name == "agent" {
+		level = slog.LevelInfo
+	} else if _, err := os.Stat(a.root()); err != nil && c.name != "run" {
+		return fmt.Errorf("no pod was run under this root: %w; --root names another", err)
+	}
+	a.opts.Log = logr.FromSlogHandler(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 	if a.demo != "" {
 		end, err := a.serveDemo()
 		if err != nil {
@@ -144,9 +163,24 @@ func start(c command, args []string) error {
 		defer end()
 	}
 	if a.node, err = local.Open(a.opts); err != nil {
-		return err
+		return a.hint(err)
 	}
-	return errors.Join(c.run(ctx, a, rest), a.node.Close())
+	return a.hint(errors.Join(c.run(ctx, a, rest), a.node.Close()))
+}
+
+func (a *app) root() string { return cmp.Or(a.opts.Root, local.DefaultRoot) }
+
+// hint says after an error what its user can do.
+func (a *app) hint(err error) error {
+	switch {
+	case apierrors.IsNotFound(err):
+		return fmt.Errorf("%w under the root %s: podrun ps lists its pods, --root names another", err, a.root())
+	case apierrors.IsAlreadyExists(err):
+		return fmt.Errorf("%w under the root %s: podrun agent drives it, podrun stop ends it", err, a.root())
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EROFS):
+		return fmt.Errorf("%w: a root needs room to write in, --root names another than %s", err, a.root())
+	}
+	return err
 }
 
 // parse reads flags wherever they stand before "--".
@@ -186,12 +220,4 @@ func (a *app) serveDemo() (stop func(), err error) {
 	}
 	a.opts.Images.Client.Mirrors = map[string]string{demoHost: host}
 	return stop, nil
-}
-
-// one is the only argument of a command.
-func one(args []string, what string) (string, error) {
-	if len(args) != 1 {
-		return "", fmt.Errorf("it takes one %s, and got %d", what, len(args))
-	}
-	return args[0], nil
 }

@@ -61,7 +61,7 @@ func runPods(ctx context.Context, a *app, args []string) error {
 	for i, p := range pods {
 		h, err := a.node.Run(ctx, p)
 		if err != nil {
-			errs[i] = err
+			errs[i] = fmt.Errorf("%s: %w", args[0], err)
 			stopAll() // a manifest runs as a whole or not at all
 			break
 		}
@@ -73,17 +73,14 @@ func runPods(ctx context.Context, a *app, args []string) error {
 
 // manifest reads the pods of a file, and keeps the objects beside them.
 func (a *app) manifest(ctx context.Context, args []string) ([]*corev1.Pod, error) {
-	file, err := one(args, "manifest, a file of YAML or JSON")
-	if err != nil {
-		return nil, err
-	}
+	file := args[0]
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w; podrun run takes a file of YAML or JSON", err)
 	}
 	pods, others, err := local.Decode(text)
 	if err == nil && len(pods) == 0 {
-		err = errors.New("it holds no pod")
+		err = errors.New("it holds no pod to run; add a document of kind Pod")
 	}
 	if err == nil {
 		err = a.node.Apply(ctx, others...)
@@ -117,12 +114,13 @@ func (a *app) see(ctx context.Context, h *local.Handle, out *show.Show) error {
 		case <-ctx.Done():
 		}
 	}
+	before := last
 	if last, err = end(ctx, h, out, last); err != nil {
 		return err
 	}
 	enough()
 	wg.Wait()
-	out.Say(h, "pod %s is gone: %s", h.Pod().Name, outcome(last))
+	out.Say(h, "pod %s is gone: %s", h.Pod().Name, show.Outcome(before, last))
 	if last.Phase != corev1.PodSucceeded {
 		return exitCode(1)
 	}
@@ -191,16 +189,6 @@ func onHold(h *local.Handle) string {
 		return ""
 	}
 	return "; on hold until podrun agent: " + strings.Join(fields, ", ")
-}
-
-func outcome(s corev1.PodStatus) string {
-	text := string(s.Phase)
-	for _, c := range slices.Concat(s.InitContainerStatuses, s.ContainerStatuses) {
-		if t := c.State.Terminated; t != nil && t.ExitCode != 0 {
-			text += fmt.Sprintf(", %s exited with %d (%s)", c.Name, t.ExitCode, t.Reason)
-		}
-	}
-	return strings.TrimSpace(text + " " + s.Reason + " " + s.Message)
 }
 
 func ended(s corev1.PodStatus) bool {

@@ -11,9 +11,11 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"time"
 
+	"golang.org/x/term"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
@@ -35,11 +37,11 @@ func run(ctx context.Context, args []string) error {
 	}{
 		"prepare": {2, prepare}, "serve": {2, serve}, "health": {1, serveHealth},
 		"work": {1, work}, "check": {1, check}, "touch": {1, touch}, "say": {1, say}, "exit": {0, exit},
-		"eat": {0, eat}, "cat": {0, cat},
+		"eat": {0, eat}, "cat": {0, cat}, "size": {0, size}, "status": {1, status}, "end": {0, end},
 		"crash": {0, func(context.Context, []string) error { return fmt.Errorf("crashed as told") }},
 	}
 	if len(args) == 0 {
-		return fmt.Errorf("usage: demo prepare|serve|health|work|check|touch|say|cat|eat|exit|crash ARGS")
+		return fmt.Errorf("usage: demo prepare|serve|health|work|check|touch|say|cat|size|eat|exit|status|end|crash ARGS")
 	}
 	c, ok := commands[args[0]]
 	if !ok || len(args)-1 != c.args {
@@ -68,6 +70,36 @@ func cat(context.Context, []string) error {
 	_, err := io.Copy(os.Stdout, os.Stdin)
 	return err
 }
+
+// size prints the size of its terminal, and each new one.
+func size(ctx context.Context, _ []string) error {
+	changed := make(chan os.Signal, 1)
+	signal.Notify(changed, syscall.SIGWINCH)
+	for {
+		w, h, err := term.GetSize(0)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%dx%d\n", w, h)
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// status ends with that status.
+func status(_ context.Context, args []string) error {
+	n, err := strconv.Atoi(args[0])
+	if err == nil {
+		os.Exit(n)
+	}
+	return err
+}
+
+// end asks the container's first process to end.
+func end(context.Context, []string) error { return syscall.Kill(1, syscall.SIGTERM) }
 
 func say(_ context.Context, args []string) error {
 	_, err := fmt.Println(args[0])
