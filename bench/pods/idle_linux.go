@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -24,31 +27,12 @@ func (b *bench) idle(ctx context.Context) error {
 		pods = append(pods, h)
 	}
 	time.Sleep(5 * time.Second) // what a start leaves to be done
-	runtime.GC()
 	supervisor, err := b.supervisorPID()
 	if err != nil {
 		return err
 	}
-	watched := []struct {
-		name string
-		pid  int
-	}{{"agent", os.Getpid()}, {"supervisor", supervisor}}
-	var cpu []time.Duration
-	var switches []int64
-	for _, w := range watched {
-		c, n, err := usage(w.pid)
-		if err != nil {
-			return err
-		}
-		cpu, switches = append(cpu, c), append(switches, n)
-	}
-	time.Sleep(*idle)
-	for i, w := range watched {
-		c, n, err := usage(w.pid)
-		if err != nil {
-			return err
-		}
-		fmt.Printf("%s with 20 idle pods over %v: %v CPU, %d voluntary context switches\n", w.name, *idle, c-cpu[i], n-switches[i])
+	if err := watch(os.Getpid(), supervisor); err != nil {
+		return err
 	}
 	for _, h := range pods {
 		if err := h.Stop(ctx); err != nil {
@@ -58,9 +42,61 @@ func (b *bench) idle(ctx context.Context) error {
 	return nil
 }
 
+// watch has another process look at agent and supervisor, since looking costs more
+// than they may, and waits for what it saw.
+func watch(agent, supervisor int) error {
+	cmd := exec.Command("/proc/self/exe", "-idle", idle.String(), "-watch", fmt.Sprintf("%d,%d", agent, supervisor))
+	cmd.Stderr = os.Stderr
+	begin, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	seen, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		return err
+	}
+	time.Sleep(time.Second) // until it waits for the word
+	runtime.GC()
+	if err := begin.Close(); err != nil {
+		return err
+	}
+	text, err := io.ReadAll(seen)
+	fmt.Printf("%s", text)
+	return errors.Join(err, cmd.Wait())
+}
+
+// watcher is that other process.
+func watcher(pids string) error {
+	if _, err := io.ReadAll(os.Stdin); err != nil {
+		return err
+	}
+	names := []string{"agent", "supervisor"}
+	var cpu []time.Duration
+	var switches []int64
+	for i, pid := range strings.Split(pids, ",") {
+		c, n, err := usage(pid)
+		if err != nil {
+			return fmt.Errorf("%s: %w", names[i], err)
+		}
+		cpu, switches = append(cpu, c), append(switches, n)
+	}
+	time.Sleep(*idle)
+	for i, pid := range strings.Split(pids, ",") {
+		c, n, err := usage(pid)
+		if err != nil {
+			return fmt.Errorf("%s: %w", names[i], err)
+		}
+		fmt.Printf("%s with 20 idle pods over %v: %v CPU, %d voluntary context switches\n", names[i], *idle, c-cpu[i], n-switches[i])
+	}
+	return nil
+}
+
 // usage sums CPU time and voluntary switches over all threads.
-func usage(pid int) (cpu time.Duration, switches int64, err error) {
-	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
+func usage(pid string) (cpu time.Duration, switches int64, err error) {
+	tasks, err := filepath.Glob("/proc/" + pid + "/task/*")
 	if err != nil {
 		return 0, 0, err
 	}

@@ -26,12 +26,17 @@ var (
 	many       = flag.Int("many", 50, "idle pods whose memory is measured; 0 for none")
 	idle       = flag.Duration("idle", 0, "how long to watch 20 idle pods; 0 for not at all")
 	upgrades   = flag.Int("upgrades", 5, "upgrades of the supervisor after which its memory is measured again, with -many; 0 for none")
+	watched    = flag.String("watch", "", "look at these two processes for this program; not for users")
 	seccomp    = flag.Bool("seccomp", false, "give the container the default seccomp profile")
 )
 
 func main() {
 	flag.Parse()
-	if err := run(context.Background()); err != nil {
+	work := func() error { return run(context.Background()) }
+	if *watched != "" {
+		work = func() error { return watcher(*watched) }
+	}
+	if err := work(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
