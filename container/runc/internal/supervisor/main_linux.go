@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -171,6 +172,7 @@ func (t starting) settleIn() error {
 		os.Setenv(sys.FailpointEnv, failpoint)
 	}
 	os.Setenv(initThreads, "1")
+	runtime.GOMAXPROCS(runtime.NumCPU()) // said so, it is not looked up again and again at rest
 	_ = nameProcess(processName)
 	unix.Umask(0o022)
 	if err := os.Chdir("/"); err != nil {
