@@ -31,7 +31,7 @@ func (b *bench) idle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := watch(os.Getpid(), supervisor); err != nil {
+	if err := watch(ctx, os.Getpid(), supervisor); err != nil {
 		return err
 	}
 	for _, h := range pods {
@@ -44,8 +44,8 @@ func (b *bench) idle(ctx context.Context) error {
 
 // watch has another process look at agent and supervisor, since looking costs more
 // than they may, and waits for what it saw.
-func watch(agent, supervisor int) error {
-	cmd := exec.Command("/proc/self/exe", "-idle", idle.String(), "-watch", fmt.Sprintf("%d,%d", agent, supervisor))
+func watch(ctx context.Context, agent, supervisor int) error {
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", "-idle", idle.String(), "-watch", fmt.Sprintf("%d,%d", agent, supervisor))
 	cmd.Stderr = os.Stderr
 	begin, err := cmd.StdinPipe()
 	if err != nil {
