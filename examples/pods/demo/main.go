@@ -74,7 +74,7 @@ func cat(context.Context, []string) error {
 // size prints the size of its terminal, and each new one.
 func size(ctx context.Context, _ []string) error {
 	changed := make(chan os.Signal, 1)
-	signal.Notify(changed, syscall.SIGWINCH)
+	signal.Notify(changed, resized...)
 	for {
 		w, h, err := term.GetSize(0)
 		if err != nil {
@@ -99,7 +99,13 @@ func status(_ context.Context, args []string) error {
 }
 
 // end asks the container's first process to end.
-func end(context.Context, []string) error { return syscall.Kill(1, syscall.SIGTERM) }
+func end(context.Context, []string) error {
+	first, err := os.FindProcess(1)
+	if err != nil {
+		return err
+	}
+	return first.Signal(syscall.SIGTERM)
+}
 
 func say(_ context.Context, args []string) error {
 	_, err := fmt.Println(args[0])
