@@ -44,8 +44,8 @@ type Freed struct {
 
 // FreeSpace removes images that nothing uses: those past MaxAge, and, if the
 // disk is too full, first what is left of pulls that broke off, then the least
-// recently used. When it has to be called is the
-// caller's to know: Kubernetes does every 5 minutes. If there is too little to
+// recently used. When it has to be called is the caller's to know: Kubernetes
+// does every 5 minutes. If there is too little to
 // remove, the error says so in Kubernetes' words, with the reason
 // FreeDiskSpaceFailed; what could go has gone.
 func (s *Store) FreeSpace(ctx context.Context, o SpaceOptions) (Freed, error) {

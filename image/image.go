@@ -2,7 +2,8 @@
 // every byte, and mounts them: no daemon, no Docker.
 //
 // Open a [Store], Pull an image, Prepare a snapshot of it under a key, and
-// MountAll what Prepare returned, through MapIDs for a user namespace. Undo is Unmount, RemoveSnapshot and Remove.
+// MountAll what Prepare returned, through MapIDs for a user namespace. Undo is
+// Unmount, RemoveSnapshot and Remove.
 // Pure decisions (names, policies, messages, what to delete) are in
 // image/policy, keyrings in image/credentials, a registry with faults and a
 // fake store in image/imagetest.
