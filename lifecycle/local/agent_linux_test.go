@@ -22,12 +22,14 @@ const agentEnv = "LOCAL_TEST_AGENT"
 type agentTask struct {
 	Root, Run, Supervisor string
 	Mirror                string // of the demo image
-	Manifest              string
-	// Gate is made when the pod is ready; Traces get the line "ready" then.
+	Manifest              string // of a pod, or of several
+	// Gate is made when all are ready; Traces get the line "ready" then.
 	Gate   string
 	Traces []string
-	// Stay leaves the pod as it is when it is ready, and waits to be killed.
+	// Stay leaves the pods as they are when they are ready, and waits to be killed.
 	Stay bool
+	// Tick arms a timer when they are ready, again and again.
+	Tick time.Duration
 }
 
 func (a agentTask) options() local.Options {
@@ -54,43 +56,71 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// runAgent runs a pod to Ready and to its end.
+// runAgent runs pods to Ready and to their end.
 func runAgent(encoded string) error {
 	var a agentTask
 	if err := json.Unmarshal([]byte(encoded), &a); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithCancel(context.Background())
+	if !a.Stay { // its timer would be one too many
+		ctx, cancel = context.WithTimeout(ctx, 2*time.Minute)
+	}
 	defer cancel()
 	n, err := local.Open(a.options())
 	if err != nil {
 		return err
 	}
 	defer n.Close()
-	pods, others, err := local.Decode([]byte(a.Manifest))
+	handles, err := a.start(ctx, n)
 	if err != nil {
-		return err
-	}
-	if err := n.Apply(ctx, others...); err != nil {
-		return err
-	}
-	h, err := n.Run(ctx, pods[0])
-	if err != nil {
-		return err
-	}
-	if err := awaitReady(ctx, h); err != nil {
 		return err
 	}
 	if err := a.tellReady(); err != nil {
 		return err
 	}
 	if a.Stay {
-		<-ctx.Done()
+		a.stay()
 	}
-	if err := h.Stop(ctx); err != nil {
-		return err
+	for _, h := range handles {
+		if err := h.Stop(ctx); err != nil {
+			return err
+		}
 	}
 	return n.Close()
+}
+
+// start runs the pods until they are ready.
+func (a agentTask) start(ctx context.Context, n *local.Node) ([]*local.Handle, error) {
+	pods, others, err := local.Decode([]byte(a.Manifest))
+	if err != nil {
+		return nil, err
+	}
+	if err := n.Apply(ctx, others...); err != nil {
+		return nil, err
+	}
+	var handles []*local.Handle
+	for _, pod := range pods {
+		h, err := n.Run(ctx, pod)
+		if err != nil {
+			return nil, err
+		}
+		if err := awaitReady(ctx, h); err != nil {
+			return nil, err
+		}
+		handles = append(handles, h)
+	}
+	return handles, nil
+}
+
+func (a agentTask) stay() {
+	var tick <-chan time.Time
+	if a.Tick > 0 {
+		tick = time.NewTicker(a.Tick).C
+	}
+	for {
+		<-tick
+	}
 }
 
 func awaitReady(ctx context.Context, h *local.Handle) error {
