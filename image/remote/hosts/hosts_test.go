@@ -130,7 +130,12 @@ func TestParseRefuses(t *testing.T) {
 		"a limit":            {"dial_timeout = \"soon\"", `dial_timeout "soon" is no duration`},
 		"a limit below zero": {"dial_timeout = \"-1s\"", `dial_timeout "-1s" is no duration`},
 		"a URL":              {"server = \"https://%zz\"", `server "https://%zz": is no URL`},
-		"a user":             {"server = \"https://user:secret@a\"", "holds a user"},
+		"a user":             {"server = \"https://user:secret@a\"", `server "https://…@a": holds a user`},
+		"a mirror's user":    {"[host.\"user:secret@a\"]", `host "…@a": holds a user`},
+		"a user, no URL":     {"server = \"https://user:secret@%zz\"", `server "https://…@%zz": is no URL`},
+		"a user inline":      {"host = {\"https://user:secret@a\" = {}}", `host "https://…@a" is not a table`},
+		"a user, a key":      {"[host.\"https://user:secret@a\"]\nmirror = 1", `unknown key "host.https://…@a.mirror"`},
+		"http, no scheme":    {"[host.\"httpd.example\"]", `host "httpd.example": begins with http, but not with http:// or https://`},
 		"a query":            {"server = \"https://a?b=c\"", "more than a path"},
 		"a host inline":      {"host = {\"https://a\" = {}}", `host "https://a" is not a table of its own`},
 		"a host of no name":  {"[host.\"https:///v2\"]", "names no host"},
@@ -138,7 +143,7 @@ func TestParseRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Parse([]byte(c.text), "/dir")
-			if err == nil || !strings.Contains(err.Error(), c.want) {
+			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "secret") {
 				t.Errorf("error %v, want one with %q", err, c.want)
 			}
 		})

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"path"
@@ -59,27 +60,41 @@ func Parse(b []byte, dir string) ([]Host, error) {
 	for _, url := range order {
 		e, ok := f.Host[url]
 		if !ok {
-			return nil, fmt.Errorf("host %q is not a table of its own: write [host.%q]", url, url)
+			return nil, fmt.Errorf("host %q is not a table of its own: write [host.%[1]q]", shown(url))
 		}
 		h, err := e.host(url, dir)
 		if err != nil {
-			return nil, fmt.Errorf("host %q: %w", url, err)
+			return nil, fmt.Errorf("host %q: %w", shown(url), err)
 		}
 		if h.Host == "" {
-			return nil, fmt.Errorf("host %q names no host", url)
+			return nil, fmt.Errorf("host %q names no host", shown(url))
 		}
 		all = append(all, h)
 	}
 	for url := range f.Host {
 		if !slices.Contains(order, url) {
-			return nil, fmt.Errorf("host %q is not a table of its own: write [host.%q]", url, url)
+			return nil, fmt.Errorf("host %q is not a table of its own: write [host.%[1]q]", shown(url))
 		}
 	}
 	last, err := f.host(f.Server, dir)
 	if err != nil && f.Server != "" {
-		err = fmt.Errorf("server %q: %w", f.Server, err)
+		err = fmt.Errorf("server %q: %w", shown(f.Server), err)
 	}
 	return append(all, last), err
+}
+
+// shown is a URL, or what should be one, for an error: without the user and the
+// password that it may hold.
+func shown(url string) string {
+	i := strings.LastIndex(url, "@")
+	if i < 0 {
+		return url
+	}
+	scheme, _, ok := strings.Cut(url[:i], "://")
+	if !ok {
+		return "…" + url[i:]
+	}
+	return scheme + "://…" + url[i:]
 }
 
 // explain names the line and the key of what TOML could not read.
@@ -87,7 +102,7 @@ func explain(err error) error {
 	var strict *toml.StrictMissingError
 	if errors.As(err, &strict) && len(strict.Errors) > 0 {
 		row, _ := strict.Errors[0].Position()
-		return fmt.Errorf("line %d: unknown key %q", row, strings.Join(strict.Errors[0].Key(), "."))
+		return fmt.Errorf("line %d: unknown key %q", row, shown(strings.Join(strict.Errors[0].Key(), ".")))
 	}
 	var dec *toml.DecodeError
 	if errors.As(err, &dec) {
@@ -138,13 +153,17 @@ func (e entry) address(h *Host, server string) error {
 	if server == "" {
 		return nil
 	}
-	if !strings.HasPrefix(server, "http://") && !strings.HasPrefix(server, "https://") {
+	if !strings.HasPrefix(server, "http") {
 		server = "https://" + server
 	}
 	u, err := url.Parse(server)
 	switch {
 	case err != nil:
 		return errors.New("is no URL")
+	case u.Scheme != "http" && u.Scheme != "https": // containerd would ask a host without a name
+		return errors.New("begins with http, but not with http:// or https://: write one of them before the host")
+	case u.Host == "":
+		return errors.New("names no host")
 	case u.User != nil:
 		return errors.New("holds a user; credentials do not belong here")
 	case u.RawQuery != "" || u.Fragment != "":
@@ -186,8 +205,8 @@ func (e entry) header(h *Host) error {
 		return nil
 	}
 	h.Header = http.Header{}
-	for name, v := range e.Header {
-		values, err := texts(v)
+	for _, name := range slices.Sorted(maps.Keys(e.Header)) { // a and A are one
+		values, err := texts(e.Header[name])
 		if err != nil {
 			return fmt.Errorf("header %q %w", name, err)
 		}
