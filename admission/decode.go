@@ -47,15 +47,16 @@ func (e *DecodeError) Reason() string { return "BadRequest" }
 // v1 Lists opened. It is strict: unknown fields, repeated keys, wrong types and
 // unknown kinds are errors, all that are found in one document in one error, and
 // then no object is returned at all. Nothing is defaulted. A manifest without any
-// document is an error. Errors are *DecodeError.
-func Decode(manifest []byte) ([]Object, error) {
+// document is an error. only names the kinds that are taken; none means all that
+// are known. Errors are *DecodeError.
+func Decode(manifest []byte, only ...string) ([]Object, error) {
 	docs, err := split(manifest)
 	if err != nil {
 		return nil, err
 	}
 	var out []Object
 	for i, doc := range docs {
-		objs, id, err := decodeDocument(doc.data)
+		objs, id, err := decodeDocument(doc.data, only)
 		if err != nil {
 			return nil, &DecodeError{Document: i + 1, Line: doc.line, Kind: id.Kind, Name: id.Metadata.Name, Err: err}
 		}
@@ -152,7 +153,7 @@ type identity struct {
 	Items []json.RawMessage `json:"items"`
 }
 
-func decodeDocument(data []byte) ([]Object, identity, error) {
+func decodeDocument(data []byte, only []string) ([]Object, identity, error) {
 	var id identity
 	if len(data) > MaxDocument {
 		return nil, id, fmt.Errorf("it has %d bytes, the limit is %d", len(data), MaxDocument)
@@ -162,7 +163,7 @@ func decodeDocument(data []byte) ([]Object, identity, error) {
 		return nil, id, err
 	}
 	if err := json.Unmarshal(data, &id); err != nil && id.Kind == "" {
-		return nil, id, err
+		return nil, id, unidentified(err)
 	}
 	gv, err := schema.ParseGroupVersion(id.APIVersion)
 	switch {
@@ -173,10 +174,10 @@ func decodeDocument(data []byte) ([]Object, identity, error) {
 	case id.APIVersion == "":
 		return nil, id, errors.New("Object 'apiVersion' is missing")
 	case id.Kind == "List" && id.APIVersion == "v1":
-		objs, err := decodeList(id)
+		objs, err := decodeList(id, only)
 		return objs, id, err
 	}
-	k, err := kindNamed(gv.WithKind(id.Kind))
+	k, err := kindNamed(gv.WithKind(id.Kind), only)
 	if err != nil {
 		return nil, id, err
 	}
@@ -187,10 +188,22 @@ func decodeDocument(data []byte) ([]Object, identity, error) {
 	return []Object{obj}, id, nil
 }
 
-func decodeList(id identity) ([]Object, error) {
+// unidentified says in the manifest's words why a document has no identity.
+func unidentified(err error) error {
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case !errors.As(err, &wrong):
+		return err
+	case wrong.Field == "":
+		return fmt.Errorf("it is of type %s: an object with apiVersion and kind is wanted", wrong.Value)
+	}
+	return fmt.Errorf("%s is of type %s: a %s is wanted", wrong.Field, wrong.Value, wrong.Type)
+}
+
+func decodeList(id identity, only []string) ([]Object, error) {
 	var out []Object
 	for i, raw := range id.Items {
-		objs, _, err := decodeDocument(raw)
+		objs, _, err := decodeDocument(raw, only)
 		if err != nil {
 			return nil, fmt.Errorf("items[%d]: %w", i, err)
 		}

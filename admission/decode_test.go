@@ -83,7 +83,9 @@ func TestDecodeErrors(t *testing.T) {
 		"no kind":     {"apiVersion: v1\n", `document 1 (line 1): Object 'Kind' is missing`},
 		"no version":  {"kind: Pod\n", `document 1 (line 1), Pod "": Object 'apiVersion' is missing`},
 		"empty":       {"\n---\n# nothing\n", `document 1: the manifest holds no object`},
-		"a scalar":    {"hello", `document 1 (line 1): json: cannot unmarshal string into Go value of type admission.identity`},
+		"a scalar":    {"hello", `document 1 (line 1): it is of type string: an object with apiVersion and kind is wanted`},
+		"a list":      {"- a", `document 1 (line 1): it is of type array: an object with apiVersion and kind is wanted`},
+		"two kinds":   {"kind: [Pod, Node]", `document 1 (line 1): kind is of type array: a string is wanted`},
 		"broken YAML": {"apiVersion: v1\nkind: [Pod", `document 1 (line 1): yaml: line 2: did not find expected ',' or ']'`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -96,6 +98,22 @@ func TestDecodeErrors(t *testing.T) {
 				t.Errorf("got  %v\nwant %s", err, tc.want)
 			}
 		})
+	}
+}
+
+// Kinds that the caller does not take are refused where they stand.
+func TestDecodeOnly(t *testing.T) {
+	const pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\n"
+	if objs, err := admission.Decode([]byte(pod), "Pod", "Secret"); err != nil || len(objs) != 1 {
+		t.Errorf("a pod among pods and secrets: %v, %v", objs, err)
+	}
+	_, err := admission.Decode([]byte(pod+"---\napiVersion: v1\nkind: Service\nmetadata: {name: front}\n"), "Pod", "Secret")
+	if want := `document 2 (line 5), Service "front": kind "Service" is not taken here; use one of Pod, Secret of v1`; err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+	_, err = admission.Decode([]byte("apiVersion: apps/v1\nkind: Deployment\n"), "Pod", "Secret")
+	if want := `document 1 (line 1), Deployment "": no kind "Deployment" is registered for version "apps/v1"; use one of Pod, Secret of v1`; err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }
 

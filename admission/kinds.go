@@ -36,21 +36,31 @@ func kindOf(obj Object) (kind, error) {
 			return k, nil
 		}
 	}
-	return kind{}, fmt.Errorf("objects of type %T cannot be admitted; use one of %s", obj, known())
+	return kind{}, fmt.Errorf("objects of type %T cannot be admitted; use one of %s", obj, known(nil))
 }
 
-func kindNamed(gvk schema.GroupVersionKind) (kind, error) {
+func kindNamed(gvk schema.GroupVersionKind, only []string) (kind, error) {
 	i := slices.IndexFunc(kinds, func(k kind) bool { return k.gvk == gvk })
-	if i < 0 {
-		return kind{}, fmt.Errorf("no kind %q is registered for version %q; use one of %s", gvk.Kind, gvk.GroupVersion(), known())
+	switch {
+	case i < 0:
+		return kind{}, fmt.Errorf("no kind %q is registered for version %q; use one of %s", gvk.Kind, gvk.GroupVersion(), known(only))
+	case !kinds[i].among(only):
+		return kind{}, fmt.Errorf("kind %q is not taken here; use one of %s", gvk.Kind, known(only))
 	}
 	return kinds[i], nil
 }
 
-func known() string {
+// among says whether k is one of the kinds of these names, of all if there are none.
+func (k kind) among(only []string) bool {
+	return len(only) == 0 || slices.Contains(only, k.gvk.Kind)
+}
+
+func known(only []string) string {
 	var names []string
 	for _, k := range kinds {
-		names = append(names, k.gvk.Kind)
+		if k.among(only) {
+			names = append(names, k.gvk.Kind)
+		}
 	}
 	return strings.Join(names, ", ") + " of v1"
 }

@@ -194,7 +194,7 @@ func (r *run) step(plugin string, phase Phase, do func() error) error {
 // refusal turns what a plugin said into an API error.
 func (r *run) refusal(err error) error {
 	var status apierrors.APIStatus
-	if errors.As(err, &status) {
+	if errors.As(err, &status) || errors.Is(err, context.Canceled) {
 		return err
 	}
 	name := r.req.Object.GetName()

@@ -191,3 +191,13 @@ func BenchmarkDecode(b *testing.B) {
 		}
 	}
 }
+
+// A caller who gave up was not refused.
+func TestCanceled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	path := admission.Path{Store: func(ctx context.Context, _ admission.Object) (admission.Object, error) { return nil, ctx.Err() }}
+	if _, err := path.Create(ctx, pod()); !errors.Is(err, context.Canceled) {
+		t.Errorf("a create that was cancelled: %v", err)
+	}
+}

@@ -31,20 +31,17 @@ func (o objects) Secret(ctx context.Context, namespace, name string) (*corev1.Se
 }
 
 // Decode reads a manifest strictly: the pods in it, and the configMaps and
-// secrets that they may refer to. Nothing is returned half.
+// secrets that they may refer to; other kinds are errors. Nothing is returned half.
 func Decode(manifest []byte) (pods []*corev1.Pod, others []admission.Object, err error) {
-	objs, err := admission.Decode(manifest)
+	objs, err := admission.Decode(manifest, "Pod", "ConfigMap", "Secret")
 	if err != nil {
 		return nil, nil, err
 	}
 	for _, o := range objs {
-		switch o := o.(type) {
-		case *corev1.Pod:
-			pods = append(pods, o)
-		case *corev1.ConfigMap, *corev1.Secret:
+		if p, ok := o.(*corev1.Pod); ok {
+			pods = append(pods, p)
+		} else {
 			others = append(others, o)
-		default:
-			return nil, nil, fmt.Errorf("%s %q: this node runs pods, and keeps configMaps and secrets for them; remove the document", o.GetObjectKind().GroupVersionKind().Kind, o.GetName())
 		}
 	}
 	return pods, others, nil
