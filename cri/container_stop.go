@@ -47,7 +47,7 @@ func (r *Runtime) StartContainer(ctx context.Context, id string) (err error) {
 		err = errors.Join(err, r.containers.put(&with))
 	}
 	if err != nil {
-		return wrap(err, "start container %s", id)
+		return wrap(err, "") // it names the container
 	}
 	r.tell(ctx, id, c.Sandbox, runtimeapi.ContainerEventType_CONTAINER_STARTED_EVENT)
 	return nil

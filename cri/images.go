@@ -87,7 +87,7 @@ func (r *Runtime) PullImage(ctx context.Context, spec *runtimeapi.ImageSpec, a *
 	}
 	img, err := r.o.Images.Pull(ctx, spec.GetImage(), auth)
 	if err != nil {
-		return "", wrap(err, "pull image %q", spec.GetImage())
+		return "", wrap(err, "") // it names the image
 	}
 	return img.ID.String(), nil
 }

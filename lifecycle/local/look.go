@@ -13,7 +13,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
-	"github.com/lifepod/lifepod/cri/stream"
 	"github.com/lifepod/lifepod/lifecycle/logs"
 	"github.com/lifepod/lifepod/lifecycle/podspec"
 	"github.com/lifepod/lifepod/pod"
@@ -76,16 +75,20 @@ func (n *Node) info(ctx context.Context, rec record) (PodInfo, error) {
 		return info, fmt.Errorf("list containers of pod %s: %w", rec.Pod.Name, err)
 	}
 	for _, c := range list {
-		info.Containers = append(info.Containers, ContainerInfo{
-			Name: c.GetMetadata().GetName(), ID: c.Id, Attempt: c.GetMetadata().GetAttempt(),
-			State:   strings.ToLower(strings.TrimPrefix(c.State.String(), "CONTAINER_")),
-			Created: time.Unix(0, c.CreatedAt),
-		})
+		info.Containers = append(info.Containers, containerInfo(c))
 	}
 	slices.SortFunc(info.Containers, func(a, b ContainerInfo) int {
 		return strings.Compare(fmt.Sprint(a.Name, a.Attempt), fmt.Sprint(b.Name, b.Attempt))
 	})
 	return info, nil
+}
+
+func containerInfo(c *runtimeapi.Container) ContainerInfo {
+	return ContainerInfo{
+		Name: c.GetMetadata().GetName(), ID: c.Id, Attempt: c.GetMetadata().GetAttempt(),
+		State:   strings.ToLower(strings.TrimPrefix(c.State.String(), "CONTAINER_")),
+		Created: time.Unix(0, c.CreatedAt),
+	}
 }
 
 // isDriven asks the pod's lock. The last moment it was seen to is the newest of
@@ -211,7 +214,7 @@ func (n *Node) instance(ctx context.Context, rec record, name string, previous b
 	default:
 		return ContainerInfo{}, fmt.Errorf("container %q in pod %q is %s", name, p.Name, notThere(rec.Memory.Status, name))
 	}
-	return ContainerInfo{Name: name, ID: list[i].Id, Attempt: list[i].GetMetadata().GetAttempt()}, nil
+	return containerInfo(list[i]), nil
 }
 
 // notThere says why a container has no instance.
@@ -239,22 +242,4 @@ func containerNames(p *corev1.Pod) string {
 		names = append(names, c.Name)
 	}
 	return fmt.Sprint(names)
-}
-
-// Exec runs a command in a running container and returns its exit code. An
-// empty container name is as for Logs.
-func (n *Node) Exec(ctx context.Context, name, containerName string, o stream.ExecOptions) (int, error) {
-	rec, err := n.find(name)
-	if err != nil {
-		return 0, err
-	}
-	c, err := n.instance(ctx, rec, containerName, false)
-	if err != nil {
-		return 0, err
-	}
-	x, ok := n.blocks.runtime.(stream.Execer)
-	if !ok {
-		return 0, fmt.Errorf("runtime %s: exec with streams is not supported", n.blocks.name)
-	}
-	return x.ExecStream(ctx, c.ID, o)
 }
