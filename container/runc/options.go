@@ -87,7 +87,7 @@ func (o Options) config() (boot.Config, error) {
 	}
 	const longest = 107 // of a unix socket's path
 	if len(c.Socket()) > longest {
-		return c, errors.New("runc options: " + c.Socket() + " is too long for a socket: choose a shorter Options.Run")
+		return c, errors.New("runc options: " + c.Socket() + " is too long for a socket: choose a shorter run directory")
 	}
 	return c, nil
 }

@@ -28,8 +28,10 @@ const DefaultRoot = "/var/lib/lifepod"
 type Options struct {
 	// Root holds images, pods and logs. Empty means DefaultRoot.
 	Root string
-	// Run holds what dies with the boot; it should lie on a tmpfs. Empty means
-	// /run/lifepod for the default root, /run/lifepod-ID for others.
+	// Run holds what dies with the boot; it should lie on a tmpfs. The root keeps
+	// it, as the link run: as long as something lives there another is refused, and
+	// empty means the same again. Else empty means /run/lifepod for the default root,
+	// /run/lifepod-ID for others.
 	Run string
 	// CgroupRoot is the cgroup of everything. Empty means /lifepod-ID.
 	CgroupRoot string
@@ -104,13 +106,8 @@ func (o *Options) complete() (id string, err error) {
 		return "", err
 	}
 	id = RootID(o.Root)
-	if o.Run == "" {
-		if o.Run = "/run/lifepod"; o.Root != DefaultRoot {
-			o.Run += "-" + id
-		}
-	}
-	if o.Run, err = filepath.Abs(o.Run); err != nil {
-		return "", err
+	if err := o.findRun(id); err != nil {
+		return "", fmt.Errorf("open root %s: %w", o.Root, err)
 	}
 	if o.CgroupRoot == "" {
 		o.CgroupRoot = "/lifepod-" + id
