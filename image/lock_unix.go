@@ -45,7 +45,7 @@ func tryFlock(path string) (l fileLock, ok bool, err error) {
 }
 
 func openLock(path string, how int) (fileLock, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := openShared(path)
 	if err != nil {
 		return fileLock{}, err
 	}

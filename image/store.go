@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 
 	"github.com/lifepod/lifepod/image/remote"
 	"github.com/lifepod/lifepod/internal/sys"
@@ -69,7 +70,7 @@ func Open(root string, o Options) (*Store, error) {
 			return nil, fmt.Errorf("open image store: %w", err)
 		}
 	}
-	if s.found.file, err = os.OpenFile(s.metaLock(), os.O_RDWR|os.O_CREATE, 0o600); err != nil {
+	if s.found.file, err = openShared(s.metaLock()); err != nil {
 		return nil, fmt.Errorf("open image store: %w", err)
 	}
 	if err = s.createDB(); err == nil {
@@ -79,6 +80,16 @@ func Open(root string, o Options) (*Store, error) {
 		return nil, fmt.Errorf("open image store %s: %w", root, errors.Join(err, s.Close()))
 	}
 	return s, nil
+}
+
+// openShared opens a file by which processes agree, made if it is missing. Where
+// nothing can be written, readers still agree.
+func openShared(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if errors.Is(err, syscall.EROFS) {
+		return os.Open(path)
+	}
+	return f, err
 }
 
 // Root is the store's directory.

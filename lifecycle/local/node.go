@@ -58,7 +58,7 @@ func Open(o Options) (*Node, error) {
 	}
 	n := &Node{o: o, id: id, name: o.NodeName, pods: map[types.UID]*driven{}}
 	if err := os.MkdirAll(n.podsDir(), 0o711); err != nil {
-		return nil, fmt.Errorf("open root %s: %w", o.Root, err)
+		return nil, fmt.Errorf("open root %s: %w; choose a directory that you may write to", o.Root, err)
 	}
 	n.client = &typed.Server{Store: &memory.Store{}}
 	if err := n.describeMachine(); err != nil {
