@@ -37,6 +37,8 @@ func (l *lines) started(p Pod) {
 	}
 }
 
+func (l *lines) waits(p Pod, text string) { l.line(p, text) }
+
 func (l *lines) say(p Pod, text string) { l.line(p, text) }
 
 func (l *lines) close() {}

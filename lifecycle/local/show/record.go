@@ -61,6 +61,8 @@ func (r *records) started(p Pod) {
 	r.write(p, Record{Type: "timeline", Timeline: &Timeline{local.Phases(spans, time.Now()), spans}})
 }
 
+func (r *records) waits(p Pod, text string) { r.say(p, text) }
+
 func (r *records) say(p Pod, text string) { r.write(p, Record{Type: "message", Message: text}) }
 
 func (r *records) close() {}

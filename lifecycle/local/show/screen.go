@@ -92,6 +92,9 @@ func (s *screen) event(p Pod, e corev1.Event) {
 
 func (s *screen) started(Pod) { s.draw() }
 
+// waits does nothing: the bars grow.
+func (s *screen) waits(Pod, string) {}
+
 func (s *screen) say(_ Pod, text string) {
 	s.panel.notes = append(s.panel.notes, text)
 	s.draw()

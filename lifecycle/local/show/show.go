@@ -46,6 +46,8 @@ type view interface {
 	// started is called once for a pod: it became Ready, or never will while it is
 	// followed.
 	started(p Pod)
+	// waits is called for a start in which nothing has ended for a while.
+	waits(p Pod, text string)
 	say(p Pod, text string)
 	close()
 }
@@ -79,6 +81,9 @@ func (s *Show) Follow(ctx context.Context, p Pod) {
 			}
 		}
 	})
+	starting, started := context.WithCancel(ctx)
+	defer started()
+	wg.Go(func() { s.remind(starting, p) })
 	var last corev1.PodStatus
 	done := false
 	for st, err := range p.Status(ctx) {
@@ -89,6 +94,7 @@ func (s *Show) Follow(ctx context.Context, p Pod) {
 			if s.v.status(p, last, st); isReady(st) && !done {
 				s.v.started(p)
 				done = true
+				started()
 			}
 		})
 		last = st
