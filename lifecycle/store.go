@@ -14,6 +14,7 @@ import (
 
 	"github.com/lifepod/lifepod/internal/sys"
 	"github.com/lifepod/lifepod/lifecycle/plan"
+	"github.com/lifepod/lifepod/lifecycle/podspec"
 )
 
 // Record is a pod as it was admitted, and the request to end it: the file
@@ -87,9 +88,15 @@ func (w *worker) remember(m plan.Memory) error {
 	return nil
 }
 
-// forget removes the pod's directory: nothing of the pod is left.
+// forget removes the pod's directories: nothing of the pod is left, as in
+// Kubernetes its logs neither.
 func (w *worker) forget() error {
-	return effectForget.Do(func() error { return os.RemoveAll(string(w.dir)) })
+	return effectForget.Do(func() error {
+		if err := os.RemoveAll(podspec.LogDirectory(w.r.LogDir, w.pod())); err != nil {
+			return err
+		}
+		return os.RemoveAll(string(w.dir))
+	})
 }
 
 var effectForget = sys.NewEffect("lifecycle/forget-pod")

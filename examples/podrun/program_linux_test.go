@@ -62,6 +62,9 @@ func open(t *testing.T) *shop {
 	s.run = run
 	testutil.CheckLeaks(t, testutil.Scope{Dirs: []string{s.root, s.run}, Names: []string{local.RootID(s.root)}})
 	t.Cleanup(func() { // the supervisor stays for a while, and goes last
+		if logs, _ := os.ReadDir(filepath.Join(s.root, "log", "pods")); len(logs) > 0 {
+			t.Errorf("logs of pods that are gone: %v", logs)
+		}
 		waitFor(t, "the supervisor to end", func() bool {
 			_, err := os.Stat(s.run)
 			return errors.Is(err, os.ErrNotExist)
