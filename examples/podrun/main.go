@@ -146,7 +146,7 @@ func start(c command, args []string) error {
 	if os.Geteuid() != 0 {
 		return errors.New("it makes namespaces, mounts and cgroups, and so needs root: try sudo podrun " + c.name)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), ending()...)
 	defer stop()
 	level := slog.LevelError
 	if c.name == "agent" {
@@ -168,6 +168,16 @@ func start(c command, args []string) error {
 	return a.hint(errors.Join(c.run(ctx, a, rest), a.node.Close()))
 }
 
+// ending are the signals that end podrun: a terminal that closes sends SIGHUP,
+// unless nohup ignores it.
+func ending() []os.Signal {
+	s := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		s = append(s, syscall.SIGHUP)
+	}
+	return s
+}
+
 func (a *app) root() string { return cmp.Or(a.opts.Root, local.DefaultRoot) }
 
 // hint says after an error what its user can do.
@@ -177,7 +187,7 @@ func (a *app) hint(err error) error {
 		return fmt.Errorf("%w under the root %s: podrun ps lists its pods, --root names another", err, a.root())
 	case apierrors.IsAlreadyExists(err):
 		return fmt.Errorf("%w under the root %s: podrun agent drives it, podrun stop ends it", err, a.root())
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EROFS):
+	case errors.Is(err, syscall.ENOSPC):
 		return fmt.Errorf("%w: a root needs room to write in, --root names another than %s", err, a.root())
 	}
 	return err

@@ -30,8 +30,9 @@ func TestMessages(t *testing.T) {
 		{"run " + file("unknown.yaml", strings.Replace(pod, "image:", "imagee:", 1)), 1, `/unknown.yaml: document 1 (line 1), Pod "web": Pod in version "v1" cannot be handled as a Pod: strict decoding error: unknown field "spec.containers[0].imagee"`},
 		{"run " + file("type.yaml", strings.Replace(pod, "image: x", "image: [x]", 1)), 1, "json: cannot unmarshal array into Go struct field Container.spec.containers.image of type string"},
 		{"run " + file("two.yaml", pod+"---\n"+strings.Replace(pod, "spec:", "spc:", 1)), 1, `/two.yaml: document 2 (line 6), Pod "web": `},
-		{"run " + file("deployment.yaml", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\n"), 1, `/deployment.yaml: document 1 (line 1), Deployment "web": no kind "Deployment" is registered for version "apps/v1"; use one of `},
-		{"run " + file("service.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: web}\n"), 1, `/service.yaml: Service "web": this node runs pods, and keeps configMaps and secrets for them; remove the document`},
+		{"run " + file("deployment.yaml", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\n"), 1, `/deployment.yaml: document 1 (line 1), Deployment "web": no kind "Deployment" is registered for version "apps/v1"; use one of ConfigMap, Pod, Secret of v1`},
+		{"run " + file("list.yaml", "- a\n"), 1, "/list.yaml: document 1 (line 1): it is of type array: an object with apiVersion and kind is wanted"},
+		{"run " + file("service.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: web}\n"), 1, `/service.yaml: document 1 (line 1), Service "web": kind "Service" is not taken here; use one of ConfigMap, Pod, Secret of v1`},
 		{"run " + file("map.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: web}\n"), 1, "/map.yaml: it holds no pod to run; add a document of kind Pod"},
 		{"run " + file("invalid.yaml", strings.Replace(pod, "name: web", "name: Web", 1)), 1, `/invalid.yaml: Pod "Web" is invalid: metadata.name: Invalid value: "Web": `},
 	} {

@@ -1,9 +1,11 @@
 package main_test
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -68,6 +70,48 @@ func TestInterrupt(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(s.dir, "stopped")); err != nil {
 		t.Errorf("the preStop hook did not run: %v", err)
+	}
+}
+
+// A terminal that closes, and output that nobody reads, end a run like Ctrl-C.
+func TestNobodyLooks(t *testing.T) {
+	for name, leave := range map[string]func(*exec.Cmd, *os.File) error{
+		"SIGHUP":      func(cmd *exec.Cmd, _ *os.File) error { return cmd.Process.Signal(syscall.SIGHUP) },
+		"closed pipe": func(_ *exec.Cmd, out *os.File) error { return out.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t)
+			cmd := s.command(t, "run", s.pod(t, "web", leaveTrace))
+			out, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			errs := &output{}
+			cmd.Stderr = errs
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			in := bufio.NewScanner(out)
+			for in.Scan() && !strings.Contains(in.Text(), "Container started") {
+			}
+			if err := leave(cmd, out.(*os.File)); err != nil {
+				t.Fatal(err)
+			}
+			if name == "closed pipe" {
+				if code, _, errs := s.do(t, "exec", "web", "--", "/demo", "end"); code != 0 && code != 137 { // something to tell
+					t.Errorf("end the container: %d %s", code, errs)
+				}
+			}
+			for in.Scan() { // to the end
+			}
+			ends(t, cmd, 0, errs)
+			if _, err := os.Stat(filepath.Join(s.dir, "stopped")); name == "SIGHUP" && err != nil {
+				t.Errorf("the preStop hook did not run: %v", err)
+			}
+			if _, out, _ := s.do(t, "ps"); out != "" {
+				t.Errorf("ps shows\n%s", out)
+			}
+		})
 	}
 }
 
@@ -151,6 +195,10 @@ func (s *shop) checkExec(t *testing.T) {
 	}
 	if code, out, _ := s.do(t, "exec", "-c", "main", "web", "--", "/demo", "say", "--root"); code != 0 || out != "--root\n" {
 		t.Errorf("after -- there are no flags: %d %q", code, out)
+	}
+	code, _, errs := s.do(t, "exec", "web", "--", "/nope")
+	if want := `podrun: exec in container "main" in pod "web": exec: "/nope": stat /nope: no such file or directory` + "\n"; code != 1 || errs != want {
+		t.Errorf("a program that is not there: %d %s, want %s", code, errs, want)
 	}
 	cmd := s.command(t, "exec", "-i", "web", "--", "/demo", "cat")
 	cmd.Stdin = strings.NewReader("hi\n")
@@ -257,6 +305,9 @@ func TestOutcome(t *testing.T) {
 	ends(t, cmd, 1, out)
 	if !regexp.MustCompile(`pod missing is gone: Failed, main did not run \(ImagePullBackOff: .*MANIFEST_UNKNOWN.*\)\n$`).MatchString(out.String()) {
 		t.Errorf("it wrote\n%s", out)
+	}
+	if want := `(ErrImagePull: pull demo.lifepod.example/nope:v1: GET `; !strings.Contains(out.String(), want) {
+		t.Errorf("it wrote\n%s\nwithout %s", out, want)
 	}
 	crash := s.file(t, "crash.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: crash}\nspec: {restartPolicy: Never, containers: [{name: main, image: 'demo.lifepod.example/demo:v1', args: [status, '3']}]}\n")
 	if code, out, _ := s.do(t, "run", crash); code != 1 || !strings.HasSuffix(out, "pod crash is gone: Failed, main exited with 3 (Error)\n") {

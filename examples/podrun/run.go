@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/term"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lifepod/lifepod/lifecycle/local"
@@ -52,10 +54,10 @@ func runPods(ctx context.Context, a *app, args []string) error {
 	if err != nil {
 		return err
 	}
-	out := show.New(os.Stdout, show.Options{JSON: a.output == "json"})
-	defer out.Close()
 	ctx, stopAll := context.WithCancel(ctx)
 	defer stopAll()
+	out := show.New(a.stdout(stopAll), show.Options{JSON: a.output == "json"})
+	defer out.Close()
 	errs := make([]error, len(pods))
 	var wg sync.WaitGroup
 	for i, p := range pods {
@@ -69,6 +71,30 @@ func runPods(ctx context.Context, a *app, args []string) error {
 	}
 	wg.Wait()
 	return errors.Join(errs...)
+}
+
+// stdout is where the pods' life is shown. When nobody reads it any more, a run in
+// the foreground ends.
+func (a *app) stdout(lost func()) io.Writer {
+	signal.Ignore(syscall.SIGPIPE)                        // the write fails instead
+	if a.detach || term.IsTerminal(int(os.Stdout.Fd())) { //nolint:gosec // a descriptor
+		return os.Stdout
+	}
+	return &pipe{os.Stdout, lost}
+}
+
+// pipe calls lost when its reader is gone.
+type pipe struct {
+	io.Writer
+	lost func()
+}
+
+func (p *pipe) Write(b []byte) (int, error) {
+	n, err := p.Writer.Write(b)
+	if errors.Is(err, syscall.EPIPE) {
+		p.lost()
+	}
+	return n, err
 }
 
 // manifest reads the pods of a file, and keeps the objects beside them.
