@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/lifepod/lifepod/image/policy"
 	"github.com/opencontainers/go-digest"
@@ -22,7 +23,8 @@ type Export struct {
 	// Top is what the name means, an index or a manifest; Manifest is the
 	// manifest of the image that the store holds of it.
 	Top, Manifest ocispec.Descriptor
-	// Blobs are all that it consists of: digests and sizes.
+	// Blobs are all that it consists of: what leads from Top to Manifest, and what
+	// the manifest names.
 	Blobs   []ocispec.Descriptor
 	s       *Store
 	release func()
@@ -43,76 +45,126 @@ func (s *Store) export(name string) (*Export, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, r, m, err := s.recorded(name)
+	e := &Export{s: s}
+	var r refRecord
+	var m manifestRecord
+	err = s.view(func(tx *bolt.Tx) error {
+		e.Name, r, m, err = s.recorded(tx, name)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	e := &Export{Name: key, s: s}
 	if e.release, err = s.lease(sess, lease{Blobs: m.Blobs}); err != nil {
 		return nil, err
 	}
-	if e.Top, err = s.document(r.Digest); err == nil {
-		e.Manifest, err = s.document(r.Manifest)
-	}
-	for _, d := range m.Blobs {
-		fi, serr := os.Lstat(s.blobPath(d))
-		if serr != nil {
-			err = errors.Join(err, fmt.Errorf("blob %s is not in the store, maybe because its content came packed otherwise with another image: remove both and pull this one: %w", d, ErrNotFound))
-			continue
-		}
-		e.Blobs = append(e.Blobs, ocispec.Descriptor{Digest: d, Size: fi.Size()})
-	}
-	if err != nil {
+	if err = e.list(r); err != nil {
 		return nil, errors.Join(err, e.Close())
 	}
 	return e, nil
 }
 
-// recorded returns what a name means, and its key. An ID means the first
-// manifest with it, and has no key.
-func (s *Store) recorded(name string) (key string, r refRecord, m manifestRecord, err error) {
-	err = s.view(func(tx *bolt.Tx) error {
-		ref, perr := policy.Parse(name)
-		if perr == nil {
-			key = ref.Tagged()
-			if ref.Digest != "" {
-				key = ref.Digested(ref.Digest)
-			}
-			var ok bool
-			if r, ok, err = get[refRecord](tx, bucketRefs, key); err != nil {
-				return err
-			} else if ok {
-				m, _, err = get[manifestRecord](tx, bucketManifests, r.Manifest.String())
-				return err
-			}
-		}
-		id, err := find(tx, name)
-		if err != nil {
-			return err
-		}
-		key = ""
-		r.Manifest, m, err = manifestOf(tx, id)
-		r.Digest = r.Manifest
+// list fills in what an image consists of.
+func (e *Export) list(r refRecord) error {
+	docs, err := e.s.way(r.Digest, r.Manifest, maxNesting)
+	if err != nil {
 		return err
-	})
-	return key, r, m, err
+	}
+	e.Top, e.Manifest = docs[0].Descriptor, docs[len(docs)-1].Descriptor
+	for _, d := range docs {
+		e.Blobs = append(e.Blobs, d.Descriptor)
+	}
+	m := docs[len(docs)-1].document
+	named := append([]ocispec.Descriptor{*m.Config}, m.Layers...)
+	e.Blobs = append(e.Blobs, named...)
+	if missing := slices.DeleteFunc(named, e.s.hasBlob); len(missing) > 0 {
+		return fmt.Errorf("%d of the blobs that manifest %s names are not in the store, the first %s: its layers may have come packed otherwise with another image: pull it with AllBlobs: %w",
+			len(missing), e.Manifest.Digest, missing[0].Digest, ErrNotFound)
+	}
+	return nil
 }
 
-// document describes a manifest or an index that the store holds.
-func (s *Store) document(d digest.Digest) (ocispec.Descriptor, error) {
+// described is a manifest or an index with its descriptor.
+type described struct {
+	ocispec.Descriptor
+	*document
+}
+
+// way returns the indexes from top down to a manifest, and that. It goes through
+// what the store holds.
+func (s *Store) way(top, manifest digest.Digest, nesting int) ([]described, error) {
+	d, err := s.document(top)
+	if err != nil || top == manifest {
+		return []described{d}, err
+	}
+	if nesting < 0 || !d.index() {
+		return nil, ErrNotFound
+	}
+	for _, next := range d.Manifests {
+		if !exists(s.blobPath(next.Digest)) {
+			continue
+		}
+		if below, err := s.way(next.Digest, manifest, nesting-1); err == nil {
+			return append([]described{d}, below...), nil
+		}
+	}
+	return nil, fmt.Errorf("index %s does not lead to manifest %s: %w", top, manifest, ErrNotFound)
+}
+
+// recorded returns what a name means, and its key. An ID has no key; of several
+// manifests with it, it means one whose blobs are all there, if any.
+func (s *Store) recorded(tx *bolt.Tx, name string) (key string, r refRecord, m manifestRecord, err error) {
+	ref, perr := policy.Parse(name)
+	if perr == nil {
+		key = ref.Tagged()
+		if ref.Digest != "" {
+			key = ref.Digested(ref.Digest)
+		}
+		var ok bool
+		if r, ok, err = get[refRecord](tx, bucketRefs, key); err != nil {
+			return "", r, m, err
+		} else if ok {
+			m, _, err = get[manifestRecord](tx, bucketManifests, r.Manifest.String())
+			return key, r, m, err
+		}
+	}
+	id, err := find(tx, name)
+	if err != nil {
+		return "", r, m, err
+	}
+	err = each(tx, bucketManifests, func(k string, one manifestRecord) error {
+		if one.Config == id && (r.Manifest == "" || !s.whole(m) && s.whole(one)) {
+			r.Manifest, m = digest.Digest(k), one
+		}
+		return nil
+	})
+	if err == nil && r.Manifest == "" {
+		err = ErrNotFound
+	}
+	r.Digest = r.Manifest
+	return "", r, m, err
+}
+
+// whole says whether all blobs of a manifest are there.
+func (s *Store) whole(m manifestRecord) bool {
+	return !slices.ContainsFunc(m.Blobs, func(d digest.Digest) bool { return !exists(s.blobPath(d)) })
+}
+
+// document reads a manifest or an index that the store holds.
+func (s *Store) document(d digest.Digest) (described, error) {
 	b, err := s.readBlob(d)
 	if err != nil {
-		return ocispec.Descriptor{}, err
+		return described{}, err
 	}
 	doc, err := decode("", b)
 	if err != nil {
-		return ocispec.Descriptor{}, fmt.Errorf("manifest %s: %w", d, err)
+		return described{}, fmt.Errorf("manifest %s: %w", d, err)
 	}
 	implied := ocispec.MediaTypeImageManifest
 	if doc.index() {
 		implied = ocispec.MediaTypeImageIndex
 	}
-	return ocispec.Descriptor{MediaType: cmp.Or(doc.MediaType, implied), Digest: d, Size: int64(len(b))}, nil
+	return described{ocispec.Descriptor{MediaType: cmp.Or(doc.MediaType, implied), Digest: d, Size: int64(len(b))}, doc}, nil
 }
 
 // Blob implements [Source], and verifies what it reads.

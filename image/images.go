@@ -103,15 +103,11 @@ func (s *Store) Tag(_ context.Context, name, tag string) error {
 		return fail("tag image", tag, err)
 	}
 	err = s.update(func(tx *bolt.Tx) error {
-		id, err := find(tx, name)
+		_, r, _, err := s.recorded(tx, name)
 		if err != nil {
 			return err
 		}
-		m, _, err := manifestOf(tx, id)
-		if err != nil {
-			return err
-		}
-		return put(tx, bucketRefs, ref.Tagged(), refRecord{Digest: m, Manifest: m})
+		return put(tx, bucketRefs, ref.Tagged(), r)
 	})
 	return fail("tag image", name, err)
 }
@@ -267,9 +263,9 @@ func (s *Store) used(id digest.Digest) {
 	_ = os.Chtimes(s.blobPath(id), now, now)
 }
 
-// complete says whether the store holds all layers of a manifest, and that its
-// image runs on host.
-func (s *Store) complete(ctx context.Context, manifest digest.Digest, host ocispec.Platform) (id digest.Digest, ok bool, err error) {
+// complete says whether the store holds all layers of a manifest, or all blobs,
+// too, and that its image runs on host.
+func (s *Store) complete(ctx context.Context, manifest digest.Digest, host ocispec.Platform, allBlobs bool) (id digest.Digest, ok bool, err error) {
 	var m manifestRecord
 	err = s.view(func(tx *bolt.Tx) error {
 		m, ok, err = get[manifestRecord](tx, bucketManifests, manifest.String())
@@ -287,7 +283,7 @@ func (s *Store) complete(ctx context.Context, manifest digest.Digest, host ocisp
 			return "", false, err
 		}
 	}
-	return m.Config, exists(s.blobPath(manifest)), nil
+	return m.Config, exists(s.blobPath(manifest)) && (!allBlobs || s.whole(m)), nil
 }
 
 // configCache keeps decoded configs; they never change.

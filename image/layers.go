@@ -79,13 +79,23 @@ func (w *layerWork) run(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
-	target := w.s.layerPath(chain)
-	if ok, err := w.s.hasLayer(ctx, chain); err != nil {
+	have, err := w.s.hasLayer(ctx, chain)
+	if err != nil {
 		return err
-	} else if ok && w.s.hasSource(chain) {
-		w.progress.set(w.layer(w.i), Done, w.desc().Size)
-		return nil
 	}
+	have = have && w.s.hasSource(chain)
+	if !have || w.opts.AllBlobs && !w.s.hasBlob(w.desc()) {
+		if err := w.bring(ctx, have); err != nil {
+			return err
+		}
+	}
+	w.progress.set(w.layer(w.i), Done, w.desc().Size)
+	return nil
+}
+
+// bring brings the blob, and the layer unless the store has that: then it is
+// unpacked for its diff ID only.
+func (w *layerWork) bring(ctx context.Context, have bool) error {
 	sess, err := w.s.startSession()
 	if err != nil {
 		return err
@@ -95,9 +105,20 @@ func (w *layerWork) run(ctx context.Context) error {
 		return err
 	}
 	res, err := w.unpackInto(ctx, files)
-	if err == nil {
-		err = w.settle(ctx, files, res)
+	if err == nil && !have {
+		err = w.place(ctx, dir, files, res)
 	}
+	if err != nil || have {
+		err = errors.Join(err, os.RemoveAll(dir))
+	}
+	return err
+}
+
+// place finishes a layer and gives it its name.
+func (w *layerWork) place(ctx context.Context, dir, files string, res layer.Result) error {
+	chain := w.chain[w.i]
+	target := w.s.layerPath(chain)
+	err := w.settle(ctx, files, res)
 	if err == nil {
 		err = writeRecord(filepath.Join(dir, layerFile), w.record())
 	}
@@ -107,11 +128,7 @@ func (w *layerWork) run(ctx context.Context) error {
 	if err == nil {
 		err = rename(dir, target)
 	}
-	if err != nil {
-		return errors.Join(err, os.RemoveAll(dir))
-	}
-	w.progress.set(w.layer(w.i), Done, w.desc().Size)
-	return nil
+	return err
 }
 
 var errSource = errors.New("the blob that it was unpacked from is missing")

@@ -43,6 +43,10 @@ type PullOptions struct {
 	// PlainHTTP allows http to this registry, and its certificate to be wrong.
 	// Loopback addresses may always speak plain http.
 	PlainHTTP bool
+	// AllBlobs also fetches the blobs of layers that the store has unpacked
+	// already, from blobs that are packed otherwise. To run the image needs none of
+	// them, to save it does.
+	AllBlobs bool
 	// Progress, if set, is called with what happened, one call at a time. It
 	// must not block for long: the pull waits for it.
 	Progress func(Progress)

@@ -193,7 +193,7 @@ func (p *pull) present(ctx context.Context, have refRecord) (id digest.Digest, o
 	if err := p.ask(ctx); err != nil || p.told.Digest != have.Digest {
 		return "", false, err
 	}
-	id, ok, err = p.s.complete(ctx, have.Manifest, p.host)
+	id, ok, err = p.s.complete(ctx, have.Manifest, p.host, p.opts.AllBlobs)
 	if err != nil || !ok || !exists(p.s.blobPath(have.Digest)) {
 		return "", false, err
 	}
@@ -344,7 +344,9 @@ func (p *pull) commit() error {
 			}
 		}
 		for _, b := range m.Blobs {
-			err = errors.Join(err, put(tx, bucketSynced, syncedBlob+b.String(), true))
+			if exists(p.s.blobPath(b)) { // or its layer came from another one
+				err = errors.Join(err, put(tx, bucketSynced, syncedBlob+b.String(), true))
+			}
 		}
 		for _, c := range m.Layers {
 			err = errors.Join(err, put(tx, bucketSynced, syncedLayer+c.String(), true))

@@ -43,13 +43,14 @@ type LoadOptions struct {
 // Load brings the image whose manifest or index is d from src into the store, as
 // Pull does from a registry: verified and unpacked. names is what the image is
 // known by from then on, at least one: references with a tag, or with the digest
-// of d. After an error the store holds what it held before.
+// of d. All its blobs come, so that it can be saved again. After an error the
+// store holds what it held before.
 func (s *Store) Load(ctx context.Context, src Source, d ocispec.Descriptor, names []string, o LoadOptions) (Image, error) {
 	as, err := loadNames(d, names)
 	if err != nil {
 		return Image{}, fail("load", d.Digest.String(), err)
 	}
-	p := &pull{s: s, ref: as[0], as: as, opts: PullOptions{Platform: o.Platform, Verify: o.Verify}, host: thisPlatform(),
+	p := &pull{s: s, ref: as[0], as: as, opts: PullOptions{Platform: o.Platform, Verify: o.Verify, AllBlobs: true}, host: thisPlatform(),
 		progress: progress{report: o.Progress}, repo: local{src, d}}
 	if o.Platform != nil {
 		p.host = normal(*o.Platform)
