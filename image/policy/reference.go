@@ -1,6 +1,8 @@
 package policy
 
 import (
+	_ "crypto/sha256" // digests are valid where their algorithm is linked
+	_ "crypto/sha512"
 	"fmt"
 	"strings"
 
@@ -42,6 +44,9 @@ func Parse(name string) (Reference, error) {
 		return Reference{}, &NameError{name, err}
 	}
 	r := Reference{Domain: reference.Domain(n), Path: reference.Path(n)}
+	if r.Domain == "" { // a_b.c/d, whose host the library takes for a part of the path
+		r.Domain, r.Path, _ = strings.Cut(r.Path, "/")
+	}
 	if t, ok := n.(reference.Tagged); ok {
 		r.Tag = t.Tag()
 	}
