@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"math"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -92,10 +93,21 @@ func (r *Runtime) PullImage(ctx context.Context, spec *runtimeapi.ImageSpec, a *
 	return img.ID.String(), nil
 }
 
-// credentials reads a message; auth is base64 of "user:password".
+// credentials reads a message. Auth is base64 of "user:password". A server
+// address is, as for containerd, the URL of the only host that gets them; of one
+// that is no URL with a host nobody does.
 func credentials(a *runtimeapi.AuthConfig) (Auth, error) {
 	out := Auth{Username: a.GetUsername(), Password: a.GetPassword(), IdentityToken: a.GetIdentityToken(), RegistryToken: a.GetRegistryToken()}
-	if a.GetAuth() == "" || out.Username != "" {
+	if s := a.GetServerAddress(); s != "" {
+		u, err := url.Parse(s)
+		if err != nil { // the error would show what the URL holds
+			return Auth{}, fieldError("auth.server_address", "is not a URL")
+		}
+		if out.Host = u.Host; out.Host == "" {
+			return Auth{}, nil
+		}
+	}
+	if a.GetAuth() == "" || out.Username != "" || out.IdentityToken != "" {
 		return out, nil
 	}
 	b, err := base64.StdEncoding.DecodeString(a.GetAuth())

@@ -69,6 +69,8 @@ type Auth struct {
 	Username, Password string
 	// IdentityToken is exchanged for a token, RegistryToken is one.
 	IdentityToken, RegistryToken string
+	// Host, if it is set, is the only one that gets them.
+	Host string
 }
 
 // Roots makes writable root filesystems of images.

@@ -260,6 +260,35 @@ func (p *pipeConn) Close() error {
 	return nil
 }
 
+// A server address says which host alone gets the credentials, as containerd
+// reads it: a name without a scheme is no host's.
+func TestServerAddress(t *testing.T) {
+	w := newWorld(t)
+	r := w.open(t)
+	for address, want := range map[string]Auth{
+		"":                                   {Username: "user", Password: "word"},
+		"https://registry.example":           {Username: "user", Password: "word", Host: "registry.example"},
+		"http://registry.example:5000/v2/":   {Username: "user", Password: "word", Host: "registry.example:5000"},
+		"https://me:secret@registry.example": {Username: "user", Password: "word", Host: "registry.example"},
+		"registry.example":                   {},
+		"registry.example:5000":              {},
+		"https:///v2":                        {},
+	} {
+		_, err := r.PullImage(t.Context(), &runtimeapi.ImageSpec{Image: fakeRef}, &runtimeapi.AuthConfig{Username: "user", Password: "word", ServerAddress: address}, nil)
+		if err != nil || w.images.auth != want {
+			t.Errorf("%q: %+v, %v", address, w.images.auth, err)
+		}
+	}
+	_, err := r.PullImage(t.Context(), &runtimeapi.ImageSpec{Image: fakeRef}, &runtimeapi.AuthConfig{IdentityToken: "t", RegistryToken: "r", Auth: "c2VjcmV0", ServerAddress: "https://a"}, nil)
+	if want := (Auth{IdentityToken: "t", RegistryToken: "r", Host: "a"}); err != nil || w.images.auth != want {
+		t.Errorf("tokens: %+v, %v", w.images.auth, err)
+	}
+	_, err = r.PullImage(t.Context(), &runtimeapi.ImageSpec{Image: fakeRef}, &runtimeapi.AuthConfig{Username: "u", ServerAddress: "https://secret@%zz"}, nil)
+	if status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), "auth.server_address") || strings.Contains(err.Error(), "secret") {
+		t.Errorf("no URL: %v", err)
+	}
+}
+
 func TestImageService(t *testing.T) {
 	w := newWorld(t)
 	r := w.open(t)

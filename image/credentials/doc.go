@@ -18,6 +18,18 @@ type Auth struct {
 	Username, Password string
 	// IdentityToken is exchanged for access tokens, RegistryToken is sent as it is.
 	IdentityToken, RegistryToken string
+	// Host, if it is set, is the only one that gets them, with its port and as it is
+	// asked: "registry-1.docker.io". Mirrors and the registry are hosts of their own.
+	Host string
+}
+
+// For is what a host gets: nothing, if the credentials are another's.
+func (a Auth) For(host string) Auth {
+	if a.Host != "" && a.Host != host {
+		return Auth{}
+	}
+	a.Host = ""
+	return a
 }
 
 // String says who, and keeps the secrets: formatting an Auth prints none.

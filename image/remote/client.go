@@ -76,7 +76,7 @@ func (r *Repository) find() ([]*place, error) {
 		if err != nil {
 			return nil, fmt.Errorf("host %s of registry %s: %w", h.Host, r.domain, err)
 		}
-		all = append(all, &place{Repository: r, endpoint: e, authz: e.authorizer(r.auth)})
+		all = append(all, &place{Repository: r, endpoint: e, authz: e.authorizer(r.auth.For(h.Host))})
 	}
 	return all, nil
 }

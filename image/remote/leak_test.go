@@ -198,6 +198,37 @@ func TestNotToThisMachine(t *testing.T) {
 	}
 }
 
+// Credentials that are one host's go to no other of the registry's, of whatever
+// kind they are.
+func TestCredentialsOfOneHost(t *testing.T) {
+	list := func(string) ([]hosts.Host, error) {
+		return []hosts.Host{
+			{Scheme: "https", Host: "mirror.example", Path: "/v2", Can: hosts.Pull},
+			{Scheme: "https", Host: "registry.example", Path: "/v2", Can: hosts.Pull},
+		}, nil
+	}
+	for kind, a := range map[string]remote.Auth{
+		"password": canary, "registry token": {RegistryToken: "canary"}, "identity token": {IdentityToken: "canary"},
+	} {
+		for _, of := range []string{"", "mirror.example", "registry.example", "registry.example:443", "example"} {
+			a.Host = of
+			n := &network{}
+			n.answer = func(req *http.Request) *http.Response {
+				return reply(401, "WWW-Authenticate", fmt.Sprintf(`Bearer realm="https://auth.%s/", Basic realm="x"`, req.URL.Host), "")
+			}
+			if err := over(n, "registry.example", a, false, remote.Options{Hosts: list}); err == nil || holds(err.Error(), canaryForms) {
+				t.Errorf("%s of %q: %v", kind, of, err)
+			}
+			for _, host := range []string{"mirror.example", "registry.example"} {
+				sent := strings.Join(append(n.to("https", host), n.to("https", "auth."+host)...), "\n")
+				if got, want := holds(sent, canaryForms), of == "" || of == host; got != want {
+					t.Errorf("%s of %q: %s got it: %v\n%s", kind, of, host, got, sent)
+				}
+			}
+		}
+	}
+}
+
 // Headers that hosts.toml sets are for their host: a token server elsewhere gets
 // none of them but the agent's name.
 func TestHeadersStay(t *testing.T) {
