@@ -44,9 +44,13 @@ func (w *worker) credentials(ctx context.Context, image string) ([]*runtimeapi.A
 	}
 	var out []*runtimeapi.AuthConfig
 	for _, a := range found {
-		out = append(out, &runtimeapi.AuthConfig{
+		c := &runtimeapi.AuthConfig{
 			Username: a.Username, Password: a.Password, IdentityToken: a.IdentityToken, RegistryToken: a.RegistryToken,
-		})
+		}
+		if a.Host != "" {
+			c.ServerAddress = "https://" + a.Host
+		}
+		out = append(out, c)
 	}
 	if out == nil {
 		return []*runtimeapi.AuthConfig{nil}, nil
