@@ -10,7 +10,8 @@ import (
 
 // Client talks to registries. Its methods are safe for concurrent use.
 type Client struct {
-	opts Options
+	opts  Options
+	reach *reach // of opts.Transport
 
 	mu        sync.Mutex
 	endpoints map[string]*endpoint // by their key
@@ -18,7 +19,8 @@ type Client struct {
 
 // New returns a client.
 func New(o Options) *Client {
-	return &Client{opts: o.defaults(), endpoints: map[string]*endpoint{}}
+	o = o.defaults()
+	return &Client{opts: o, reach: newReach(o.Transport), endpoints: map[string]*endpoint{}}
 }
 
 // Close closes idle connections. A closed client may be used again.
@@ -26,14 +28,14 @@ func (c *Client) Close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.forget()
-	closeIdle(c.opts.Transport)
+	c.reach.closeIdle()
 }
 
 // forget drops what is known of all endpoints. The caller holds c.mu.
 func (c *Client) forget() {
 	for _, e := range c.endpoints {
-		if e.transport != c.opts.Transport {
-			closeIdle(e.transport)
+		if e.reach != c.reach {
+			e.reach.closeIdle()
 		}
 	}
 	clear(c.endpoints)
@@ -72,7 +74,7 @@ func (r *Repository) find() ([]*place, error) {
 	}
 	var all []*place
 	for _, h := range list {
-		e, err := r.client.endpoint(h, r.plain)
+		e, err := r.client.endpoint(h, r.plain, false)
 		if err != nil {
 			return nil, fmt.Errorf("host %s of registry %s: %w", h.Host, r.domain, err)
 		}
@@ -99,9 +101,10 @@ func (c *Client) hosts(domain string) ([]hosts.Host, error) {
 // maxEndpoints bounds what is remembered.
 const maxEndpoints = 256
 
-// endpoint returns what is known of a host; it is made when there is nothing.
-func (c *Client) endpoint(h hosts.Host, plain bool) (*endpoint, error) {
-	key, err := keyOf(h, plain)
+// endpoint returns what is known of a host; it is made when there is nothing. It
+// is led if an answer from elsewhere leads there.
+func (c *Client) endpoint(h hosts.Host, plain, led bool) (*endpoint, error) {
+	key, err := keyOf(h, plain, led)
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +113,7 @@ func (c *Client) endpoint(h hosts.Host, plain bool) (*endpoint, error) {
 	if e := c.endpoints[key]; e != nil {
 		return e, nil
 	}
-	e, err := newEndpoint(h, plain, c.opts)
+	e, err := newEndpoint(h, plain, led, c.opts, c.reach)
 	if err != nil {
 		return nil, err
 	}

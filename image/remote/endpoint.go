@@ -23,9 +23,11 @@ import (
 type endpoint struct {
 	host hosts.Host
 	// plain allows http to whatever the host names.
-	plain     bool
-	transport http.RoundTripper
-	client    *http.Client
+	plain bool
+	// led: an answer from elsewhere led to the host.
+	led    bool
+	reach  *reach
+	client *http.Client
 	// noTLS: it was found to speak http alone.
 	noTLS atomic.Bool
 	// until is when to try it again, in Unix nanoseconds.
@@ -37,7 +39,7 @@ type endpoint struct {
 
 // keyOf is the same for hosts that are reached in the same way, with the same
 // state of their files.
-func keyOf(h hosts.Host, plain bool) (string, error) {
+func keyOf(h hosts.Host, plain, led bool) (string, error) {
 	files := append([]string(nil), h.CAs...)
 	for _, pair := range h.Clients {
 		files = append(files, pair[0])
@@ -54,21 +56,24 @@ func keyOf(h hosts.Host, plain bool) (string, error) {
 		states = append(states, fmt.Sprint(fi.Size(), fi.ModTime().UnixNano()))
 	}
 	b, err := json.Marshal(struct {
-		Host   hosts.Host
-		Plain  bool
-		States []string
-	}{h, plain, states})
+		Host       hosts.Host
+		Plain, Led bool
+		States     []string
+	}{h, plain, led, states})
 	return string(b), err
 }
 
-func newEndpoint(h hosts.Host, plain bool, o Options) (*endpoint, error) {
-	e := &endpoint{host: h, plain: plain, auths: map[Auth]*authorizer{}}
+func newEndpoint(h hosts.Host, plain, led bool, o Options, base *reach) (*endpoint, error) {
+	e := &endpoint{host: h, plain: plain, led: led, reach: base, auths: map[Auth]*authorizer{}}
 	if plain {
 		e.host.Fallback, e.host.SkipVerify = e.host.Fallback || h.Scheme == "https", new(true)
 	}
-	var err error
-	if e.transport, err = e.dial(o.Transport); err != nil {
+	t, err := e.dial(o.Transport)
+	if err != nil {
 		return nil, err
+	}
+	if t != nil {
+		e.reach = newReach(t)
 	}
 	e.client = &http.Client{Transport: &guard{e, o.UserAgent}}
 	return e, nil
@@ -76,18 +81,18 @@ func newEndpoint(h hosts.Host, plain bool, o Options) (*endpoint, error) {
 
 var errTransport = errors.New("its certificates and dial_timeout need Options.Transport to be an *http.Transport")
 
-// dial returns base with what the host asks for.
-func (e *endpoint) dial(base http.RoundTripper) (http.RoundTripper, error) {
+// dial returns base with what the host asks for, nil if that is nothing.
+func (e *endpoint) dial(base http.RoundTripper) (*http.Transport, error) {
 	h := e.host
 	special := len(h.CAs) > 0 || len(h.Clients) > 0 || h.DialTimeout > 0
 	if !special && (h.SkipVerify == nil || h.Scheme == "http") {
-		return base, nil
+		return nil, nil
 	}
 	t, ok := base.(*http.Transport)
 	if !ok && special {
 		return nil, errTransport
 	} else if !ok { // it decides about certificates itself
-		return base, nil
+		return nil, nil
 	}
 	t = t.Clone()
 	if t.TLSClientConfig == nil {

@@ -19,7 +19,7 @@ func (r *Repository) foreign(ctx context.Context, f *fetch) error {
 			last = fmt.Errorf("blob %s: %w", f.d.Digest, err)
 			continue
 		}
-		e, err := r.client.endpoint(hosts.Host{Scheme: u.Scheme, Host: u.Host, Can: hosts.Pull}, false)
+		e, err := r.client.endpoint(hosts.Host{Scheme: u.Scheme, Host: u.Host, Can: hosts.Pull}, false, !near(r.domain))
 		if err != nil {
 			return err
 		}

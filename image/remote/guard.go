@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"net/url"
-	"strings"
 
 	"github.com/lifepod/lifepod/image/remote/hosts"
 )
@@ -54,34 +52,21 @@ func (g *guard) leave(first string, req *http.Request) error {
 	return nil
 }
 
-// errNear is for an answer from elsewhere that leads to where only this machine
-// gets, past whatever keeps others out.
-var errNear = fmt.Errorf("which only this machine reaches: %w", ErrInvalid)
-
-// near says whether a host, maybe with a port, is this machine or on its link,
-// where clouds keep the secrets of their machines. Only addresses show it; a
-// name is near if it says so.
-func near(host string) bool {
-	u := url.URL{Host: host}
-	name := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
-	if name == "localhost" || strings.HasSuffix(name, ".localhost") {
-		return true
-	}
-	ip, err := netip.ParseAddr(name)
-	ip = ip.Unmap()
-	return err == nil && (ip.IsLoopback() || ip.IsLinkLocalUnicast() || ip.IsUnspecified())
-}
-
 // send refuses plain text where it is not allowed.
 func (g *guard) send(req *http.Request) (*http.Response, error) {
 	if req.URL.Scheme != "https" && !g.mayPlain(req.URL.Host) {
 		return nil, fmt.Errorf("%s: %w", req.URL.Host, errPlain)
 	}
-	resp, err := g.transport.RoundTrip(req)
+	resp, err := g.reach.carrier(req, g.isLed(req.URL)).RoundTrip(req)
 	if resp != nil {
 		resp.Request = req // what a redirect is judged by, whatever the transport says
 	}
 	return resp, err
+}
+
+// isLed says whether an answer from elsewhere led to u, which the host is not.
+func (g *guard) isLed(u *url.URL) bool {
+	return g.led || u.Hostname() != g.root().Hostname() && !near(g.host.Host)
 }
 
 // mayPlain says whether http is allowed to a host: what is not this machine must
