@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lifepod/lifepod/internal/sys"
 )
 
 func (m Mount) mapped() bool { return len(m.UIDs)+len(m.GIDs) > 0 }
@@ -145,26 +147,16 @@ func sysMaps(maps []IDMap) []syscall.SysProcIDMap {
 // inOwnNamespace calls f on a thread with a mount namespace of its own, which ends
 // with it: what f mounts is seen by nobody else, and left by no crash.
 func inOwnNamespace(f func() error) error {
-	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
-		if unix.Gettid() == unix.Getpid() { // the main thread does not end: hold it, and use another
-			done <- inOwnNamespace(f)
-			runtime.UnlockOSThread()
-			return
-		}
+	return sys.OnOwnThread(func() error {
 		err := unix.Unshare(unix.CLONE_NEWNS)
 		if err == nil {
 			err = unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
 		}
 		if err != nil {
-			err = fmt.Errorf("make a mount namespace: %w", err)
-		} else {
-			err = f()
+			return fmt.Errorf("make a mount namespace: %w", err)
 		}
-		done <- err // the thread ends with this goroutine
-	}()
-	return <-done
+		return f()
+	})
 }
 
 // release is the kernel's.

@@ -6,6 +6,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lifepod/lifepod/internal/sys"
 )
 
 // Do runs f on a thread that is in the network namespace at path. What f makes
@@ -19,7 +21,7 @@ func Do(path string, f func() error) error {
 		return err
 	}
 	defer ns.Close()
-	return locked(func() (error, bool) { return enter(ns, f) })
+	return sys.OnThread(func() (error, bool) { return enter(ns, f) })
 }
 
 func enter(ns *os.File, f func() error) (_ error, restored bool) {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 
 	"github.com/lifepod/lifepod/internal/sys"
 	"golang.org/x/sys/unix"
@@ -78,7 +77,7 @@ func unshared(p Pins, kinds Kinds, o Options) error {
 			mask |= f
 		}
 	}
-	return onThread(func() error {
+	return sys.OnOwnThread(func() error {
 		if err := effectUnshare.Do(func() error { return os.NewSyscallError("unshare", unix.Unshare(mask)) }); err != nil {
 			return err
 		}
@@ -87,33 +86,6 @@ func unshared(p Pins, kinds Kinds, o Options) error {
 		}
 		return pin(p, kinds, "/proc/thread-self/ns/")
 	})
-}
-
-// onThread runs f on a locked thread that the runtime throws away afterwards.
-func onThread(f func() error) error {
-	return locked(func() (error, bool) { return f(), false })
-}
-
-// locked runs f on a locked thread, which is used again only if f says that it
-// is as it was. The main thread cannot be thrown away: it would stay in f's
-// namespaces as long as the process lives, so it is held while another is used.
-func locked(f func() (err error, restored bool)) error {
-	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
-		if unix.Gettid() == unix.Getpid() {
-			err := locked(f)
-			runtime.UnlockOSThread()
-			done <- err
-			return
-		}
-		err, restored := f()
-		if restored {
-			runtime.UnlockOSThread()
-		} // else the thread ends with this goroutine
-		done <- err
-	}()
-	return <-done
 }
 
 func pin(p Pins, kinds Kinds, from string) error {

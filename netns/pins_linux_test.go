@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/lifepod/lifepod/internal/sys"
 	"github.com/lifepod/lifepod/internal/testutil"
 	"golang.org/x/sys/unix"
 )
@@ -40,7 +41,7 @@ func create(t testing.TB, dir string, kinds Kinds, o Options) Pins {
 // in runs f on a thread in the given namespaces.
 func in(t testing.TB, p Pins, f func() error) {
 	t.Helper()
-	err := onThread(func() error {
+	err := sys.OnOwnThread(func() error {
 		for _, k := range []Kinds{Net, IPC, UTS} {
 			if *p.of(k) == "" {
 				continue

@@ -19,7 +19,7 @@ var effectFork = sys.NewEffect("netns/fork")
 // several threads cannot unshare that, so a child is cloned into them; being
 // traced, it stops before its first instruction and is killed there.
 func cloned(p Pins, kinds Kinds, o Options) error {
-	return onThread(func() error { // the thread that starts a tracee is its tracer
+	return sys.OnOwnThread(func() error { // the thread that starts a tracee is its tracer
 		child, err := stopped(kinds, o)
 		if err != nil {
 			return err

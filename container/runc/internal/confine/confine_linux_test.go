@@ -14,6 +14,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/lifepod/lifepod/container/seccomp"
+	"github.com/lifepod/lifepod/internal/sys"
 )
 
 func someFilter(t *testing.T) seccomp.Filter {
@@ -107,7 +108,7 @@ func TestDecode(t *testing.T) {
 	}
 	body := encode(someFilter(t), false)
 	for n := range len(body) {
-		f, err := newMemfd(body[:n])
+		f, err := sys.Memfd("filter", body[:n])
 		if err != nil {
 			t.Fatal(err)
 		}

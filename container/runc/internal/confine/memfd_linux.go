@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
@@ -83,15 +82,3 @@ func setState(fd int, s uint32) error {
 
 // textOffset is where the text of an error is.
 func textOffset(instructions int) int64 { return int64(headerSize + instructionLen*instructions) }
-
-func newMemfd(body []byte) (*os.File, error) {
-	fd, err := unix.MemfdCreate("lifepod-seccomp", unix.MFD_CLOEXEC)
-	if err != nil {
-		return nil, fmt.Errorf("hand over the seccomp filter: %w", err)
-	}
-	f := os.NewFile(uintptr(fd), "lifepod-seccomp")
-	if _, err := f.WriteAt(body, 0); err != nil {
-		return nil, errors.Join(fmt.Errorf("hand over the seccomp filter: %w", err), f.Close())
-	}
-	return f, nil
-}

@@ -12,6 +12,7 @@ import (
 	"github.com/opencontainers/runc/libcontainer/configs"
 
 	"github.com/lifepod/lifepod/container/seccomp"
+	"github.com/lifepod/lifepod/internal/sys"
 )
 
 // marker is a capability that no kernel has.
@@ -33,9 +34,9 @@ func Prepare(p *libcontainer.Process, f seccomp.Filter) (*Handover, error) {
 	if !late {
 		p.Capabilities = marked(*p.Capabilities)
 	}
-	file, err := newMemfd(encode(f, late))
+	file, err := sys.Memfd("lifepod-seccomp", encode(f, late))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("hand over the seccomp filter: %w", err)
 	}
 	p.ExtraFiles = []*os.File{file}
 	return &Handover{file: file, text: textOffset(len(f.Program))}, nil

@@ -8,6 +8,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lifepod/lifepod/internal/sys"
 )
 
 // The memfd begins with magic and the plan's length; the plan follows, and the
@@ -34,16 +36,12 @@ func (p *Plan) HandOver() (*Handover, error) {
 	if err != nil {
 		return nil, fmt.Errorf("hand over the mounts: %w", err)
 	}
-	fd, err := unix.MemfdCreate("lifepod-mounts", unix.MFD_CLOEXEC)
+	head := binary.NativeEndian.AppendUint32([]byte(magic), uint32(len(body)))
+	file, err := sys.Memfd("lifepod-mounts", append(head, body...))
 	if err != nil {
 		return nil, fmt.Errorf("hand over the mounts: %w", err)
 	}
-	h := &Handover{file: os.NewFile(uintptr(fd), "lifepod-mounts"), text: int64(headerSize + len(body))}
-	b := append(binary.NativeEndian.AppendUint32([]byte(magic), uint32(len(body))), body...)
-	if _, err := h.file.WriteAt(b, 0); err != nil {
-		return nil, errors.Join(fmt.Errorf("hand over the mounts: %w", err), h.file.Close())
-	}
-	return h, nil
+	return &Handover{file: file, text: int64(headerSize + len(body))}, nil
 }
 
 // File is what init needs.

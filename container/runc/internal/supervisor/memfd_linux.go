@@ -3,7 +3,6 @@
 package supervisor
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"unsafe"
@@ -47,19 +46,6 @@ func become(program *os.File, env []string) error {
 	// processes that are started are to get the lower one.
 	_, _, _ = unix.RawSyscall6(unix.SYS_PRLIMIT64, 0, unix.RLIMIT_NOFILE, uintptr(unsafe.Pointer(&was)), 0, 0, 0)
 	return err
-}
-
-// newMemfd makes a file in memory with this content.
-func newMemfd(name string, body []byte) (*os.File, error) {
-	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
-	if err != nil {
-		return nil, fmt.Errorf("make a file in memory: %w", err)
-	}
-	f := os.NewFile(uintptr(fd), name)
-	if _, err := f.WriteAt(body, 0); err != nil {
-		return nil, errors.Join(fmt.Errorf("write a file in memory: %w", err), f.Close())
-	}
-	return f, nil
 }
 
 // rawFd is f's descriptor, or -1 when it is closed. It stays as it is, which it

@@ -199,7 +199,7 @@ func (s *Supervisor) replace(asker *wire.Conn, program *os.File) error {
 		return fmt.Errorf("encode state: %w", err)
 	}
 	var state *os.File
-	if err := effectState.Do(func() (err error) { state, err = newMemfd("lifepod-state", body); return err }); err != nil {
+	if err := effectState.Do(func() (err error) { state, err = sys.Memfd("lifepod-state", body); return err }); err != nil {
 		return err
 	}
 	defer state.Close()
