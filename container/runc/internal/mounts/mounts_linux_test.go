@@ -124,9 +124,9 @@ func (p place) run(t *testing.T, s *specs.Spec, ours bool) (shown, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plan, ok := (*Plan)(nil), false
+	var plan *Plan
 	if ours {
-		if plan, ok = Take(config); !ok {
+		if plan = Take(config); plan == nil {
 			t.Fatal("the configuration is not taken for plain")
 		}
 	}
@@ -308,8 +308,8 @@ func TestTakeLeaves(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		n, masked := len(config.Mounts), len(config.MaskPaths)
-		if _, ok := Take(config); ok || len(config.Mounts) != n || len(config.MaskPaths) != masked || n == 0 {
-			t.Errorf("%s: taken %v, %d of %d mounts left", name, ok, len(config.Mounts), n)
+		if Take(config) != nil || len(config.Mounts) != n || len(config.MaskPaths) != masked || n == 0 {
+			t.Errorf("%s: taken, or not left as it was: %d of %d mounts", name, len(config.Mounts), n)
 		}
 	}
 }

@@ -51,16 +51,16 @@ type Device struct {
 }
 
 // Take moves what Make can do from the configuration into a plan. It returns
-// false, and changes nothing, if the configuration has anything that is not plain.
-func Take(c *configs.Config) (*Plan, bool) {
+// nil, and changes nothing, if the configuration has anything that is not plain.
+func Take(c *configs.Config) *Plan {
 	if !supported() || !plain(c) {
-		return nil, false
+		return nil
 	}
 	p := &Plan{Rootfs: c.Rootfs}
 	for _, m := range c.Mounts {
 		one, ok := plainMount(m, c.Namespaces.Contains(configs.NEWCGROUP))
 		if !ok {
-			return nil, false
+			return nil
 		}
 		p.Mounts = append(p.Mounts, one)
 	}
@@ -70,7 +70,7 @@ func Take(c *configs.Config) (*Plan, bool) {
 		p.ReadOnly, c.ReadonlyPaths = c.ReadonlyPaths, nil
 		p.Masked, c.MaskPaths = c.MaskPaths, nil
 	}
-	return p, true
+	return p
 }
 
 // plain says whether the container is made in a mount namespace of its own from

@@ -78,7 +78,7 @@ func (b *libBox) start(spec *specs.Process, first bool, files [3]*os.File) (chil
 		setStreams(p, files)
 	}
 	if first {
-		b.plan, _ = mounts.Take(b.config)
+		b.plan = mounts.Take(b.config)
 		if b.lc, err = libcontainer.Create(b.c.s.libRoot(), b.c.id, b.config); err != nil {
 			return nil, -1, err
 		}
