@@ -71,10 +71,10 @@ func (s *Supervisor) prepare() {
 
 // makeCgroup makes the directories of the container's cgroup while its process is
 // being prepared: on v1 there are a dozen. What it cannot make, whoever puts the
-// process there says.
-func (c *ctr) makeCgroup() (done chan struct{}) {
+// process there says. A runtime program makes its own.
+func (c *ctr) makeCgroup(runtime []string) (done chan struct{}) {
 	done = make(chan struct{})
-	if cgroups.IsCgroup2UnifiedMode() || c.cgroup == nil {
+	if cgroups.IsCgroup2UnifiedMode() || c.cgroup == nil || len(runtime) > 0 {
 		close(done)
 		return done
 	}

@@ -71,7 +71,7 @@ func (c *ctr) save(change func(*record)) error {
 	defer c.mu.Unlock()
 	r := c.rec
 	change(&r)
-	if err := writeRecord(c.dir, r); err != nil {
+	if err := writeJSON(c.dir, recordFile, r); err != nil {
 		return err
 	}
 	c.rec = r

@@ -101,7 +101,7 @@ func (c *ctr) create(spec container.Spec, runtime []string) error {
 	if err := c.newBox(runtime, spec.OCI, false); err != nil {
 		return err
 	}
-	ready := c.makeCgroup()
+	ready := c.makeCgroup(runtime)
 	err := c.spawn(spec)
 	<-ready
 	var program *programError

@@ -56,21 +56,14 @@ const (
 	execDir    = "execs"
 )
 
+// writeJSON also replaces a file, as a container's record is at each step of its
+// life.
 func writeJSON(dir, name string, v any) error {
 	b, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("encode %s: %w", name, err)
 	}
-	return sys.WriteFile(filepath.Join(dir, name), b, 0o600, false)
-}
-
-// writeRecord is writeJSON for what changes at each step of a container's life.
-func writeRecord(dir string, r record) error {
-	b, err := json.Marshal(r)
-	if err != nil {
-		return fmt.Errorf("encode %s: %w", recordFile, err)
-	}
-	return sys.Rewrite(filepath.Join(dir, recordFile), b, 0o600)
+	return sys.Rewrite(filepath.Join(dir, name), b, 0o600)
 }
 
 func readJSON(dir, name string, v any) error {
