@@ -35,6 +35,7 @@ type distribution struct {
 	scheme, host string
 	client       *http.Client // of the one who pushes
 	user         string
+	issuer       *issuer
 	cmd          *exec.Cmd
 	log          bytes.Buffer
 	read         sync.WaitGroup
@@ -47,6 +48,7 @@ type gate struct {
 	files  map[string][]byte
 	client *tls.Config // what TLS needs; nil is plain http
 	user   string      // and password, with a colon
+	issuer *issuer     // of the tokens that it wants
 }
 
 const distributionConfig = `version: 0.1
@@ -64,7 +66,7 @@ func startDistribution(t *testing.T, g gate) *distribution {
 	}
 	config := filepath.Join(dir, "config.yml")
 	write(t, config, fmt.Appendf(nil, distributionConfig, dir, strings.ReplaceAll(g.yaml, "%s", dir)))
-	d := &distribution{scheme: "http", user: g.user, client: &http.Client{Transport: &http.Transport{TLSClientConfig: g.client}}}
+	d := &distribution{scheme: "http", user: g.user, issuer: g.issuer, client: &http.Client{Transport: &http.Transport{TLSClientConfig: g.client}}}
 	if g.client != nil {
 		d.scheme = "https"
 	}
@@ -131,7 +133,9 @@ func (d *distribution) do(t *testing.T, method, where, mediaType string, body []
 	if err != nil {
 		t.Fatal(err)
 	}
-	if user, password, ok := strings.Cut(d.user, ":"); ok {
+	if d.issuer != nil {
+		d.issuer.authorize(t, req)
+	} else if user, password, ok := strings.Cut(d.user, ":"); ok {
 		req.SetBasicAuth(user, password)
 	}
 	req.Header.Set("Content-Type", mediaType)
@@ -226,11 +230,12 @@ func gates(t *testing.T) (all map[string]gate, ca *imagetest.Authority) {
 	files := map[string][]byte{"cert": cert, "key": key, "ca": ca.PEM(), "me.cert": clientCert, "me.key": clientKey, "htpasswd": []byte(htpasswd)}
 	const basic = "\nauth: {htpasswd: {realm: lifepod, path: %s/htpasswd}}"
 	return map[string]gate{
-		"open":                    {"}", nil, nil, ""},
-		"basic":                   {"}" + basic, files, nil, "user:pass-word"},
-		"TLS":                     {", tls: {certificate: %s/cert, key: %s/key}}", files, client, ""},
-		"TLS with all of it":      {", tls: {certificate: %s/cert, key: %s/key, clientcas: [%s/ca]}}" + basic, files, client, "user:pass-word"},
-		"TLS with a client's own": {", tls: {certificate: %s/cert, key: %s/key, clientcas: [%s/ca]}}", files, client, ""},
+		"open":                    {yaml: "}"},
+		"basic":                   {yaml: "}" + basic, files: files, user: "user:pass-word"},
+		"token":                   newIssuer(t, ca).gate(ca),
+		"TLS":                     {yaml: ", tls: {certificate: %s/cert, key: %s/key}}", files: files, client: client},
+		"TLS with all of it":      {yaml: ", tls: {certificate: %s/cert, key: %s/key, clientcas: [%s/ca]}}" + basic, files: files, client: client, user: "user:pass-word"},
+		"TLS with a client's own": {yaml: ", tls: {certificate: %s/cert, key: %s/key, clientcas: [%s/ca]}}", files: files, client: client},
 	}, ca
 }
 
