@@ -25,7 +25,8 @@ type finding struct {
 
 // Check verifies the store: meta.db and all records, every blob against its
 // digest, every layer against its blob, and that all that names and snapshots
-// need is there. It returns what is wrong, a line each.
+// need is there. It returns what is wrong, a line each. What containers wrote to
+// their snapshots is theirs: nothing says what it should be.
 //
 // It reads every byte of the store and unpacks each layer once more, one at a
 // time, to compare: that takes as long as pulling everything without a network,
