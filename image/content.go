@@ -2,12 +2,12 @@ package image
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/lifepod/lifepod/internal/sys"
 	"github.com/opencontainers/go-digest"
@@ -173,8 +173,10 @@ func (s *Store) afterBoot() (removed int, err error) {
 func (s *Store) removeUnsynced() (removed int, err error) {
 	synced := map[string]bool{}
 	err = s.view(func(tx *bolt.Tx) error {
-		return each(tx, bucketSynced, func(k string, _ json.RawMessage) error {
-			synced[k] = true
+		return tx.Bucket(bucketSynced).ForEach(func(k, v []byte) error {
+			if _, err := unseal(sealedAs(bucketSynced, string(k)), v); err == nil { // a damaged one counts as none
+				synced[string(k)] = true
+			}
 			return nil
 		})
 	})
@@ -218,12 +220,17 @@ func (s *Store) content(f func(kind string, d digest.Digest, path string) error)
 }
 
 func walk(kind string, a digest.Algorithm, dir string, f func(kind string, d digest.Digest, path string) error) error {
-	entries, err := os.ReadDir(dir)
+	open, err := os.Open(dir)
 	if err != nil {
 		return err
 	}
-	for _, e := range entries {
-		if err := f(kind, digest.NewDigestFromEncoded(a, e.Name()), filepath.Join(dir, e.Name())); err != nil {
+	names, err := open.Readdirnames(-1)
+	if err = errors.Join(err, open.Close()); err != nil {
+		return err
+	}
+	slices.Sort(names)
+	for _, name := range names { // there may be tens of thousands
+		if err := f(kind, digest.Digest(string(a)+":"+name), dir+string(filepath.Separator)+name); err != nil {
 			return err
 		}
 	}

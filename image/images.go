@@ -1,11 +1,13 @@
 package image
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -56,11 +58,8 @@ func (s *Store) List(context.Context) ([]Image, error) {
 
 func (s *Store) list() (list []Image, err error) {
 	err = s.view(func(tx *bolt.Tx) error {
-		return each(tx, bucketImages, func(k string, _ imageRecord) error {
-			img, err := load(tx, digest.Digest(k))
-			list = append(list, img)
-			return err
-		})
+		list, err = loadAll(tx)
+		return err
 	})
 	whole := list[:0]
 	for _, img := range list {
@@ -186,42 +185,97 @@ func findPrefix(tx *bolt.Tx, name string) (digest.Digest, error) {
 
 // manifestOf returns the manifest of an image; of several the first.
 func manifestOf(tx *bolt.Tx, id digest.Digest) (d digest.Digest, m manifestRecord, err error) {
-	err = each(tx, bucketManifests, func(k string, r manifestRecord) error {
-		if r.Config == id && d == "" {
-			d, m = digest.Digest(k), r
-		}
-		return nil
-	})
-	if err == nil && d == "" {
-		err = fmt.Errorf("%w", ErrNotFound)
+	all, m, err := manifestsOf(tx, id)
+	if err != nil {
+		return "", m, err
 	}
-	return d, m, err
+	return all[0], m, nil
+}
+
+// manifestsOf returns all manifests of an image, and the record of the first.
+// Records are long: only those that begin with the image are decoded.
+func manifestsOf(tx *bolt.Tx, id digest.Digest) (all []digest.Digest, first manifestRecord, err error) {
+	begins := []byte(`{"Config":"` + id.String() + `"`)
+	c := tx.Bucket(bucketManifests).Cursor()
+	for k, v := c.First(); k != nil; k, v = c.Next() {
+		if !bytes.HasPrefix(v, begins) {
+			continue
+		}
+		m, ok, err := get[manifestRecord](tx, bucketManifests, string(k))
+		if err != nil {
+			return nil, m, err
+		}
+		if ok && len(all) == 0 {
+			first = m
+		}
+		if ok {
+			all = append(all, digest.Digest(k))
+		}
+	}
+	if len(all) == 0 {
+		return nil, first, fmt.Errorf("%w", ErrNotFound)
+	}
+	return all, first, nil
 }
 
 // load reads what meta.db says about an image.
 func load(tx *bolt.Tx, id digest.Digest) (Image, error) {
-	img := Image{ID: id}
-	_, m, err := manifestOf(tx, id)
+	manifests, m, err := manifestsOf(tx, id)
 	if err != nil {
-		return img, err
+		return Image{ID: id}, err
 	}
 	r, _, err := get[imageRecord](tx, bucketImages, id.String())
 	if err != nil {
-		return img, err
+		return Image{ID: id}, err
 	}
-	img.Size, img.ChainIDs, img.Pinned, img.Since = m.Size, m.Layers, r.Pinned, r.Since
+	img := recordedImage(id, r, m)
 	err = each(tx, bucketRefs, func(name string, r refRecord) error {
-		if of, _, err := get[manifestRecord](tx, bucketManifests, r.Manifest.String()); err != nil || of.Config != id {
-			return err
-		}
-		if strings.Contains(name, "@") {
-			img.Digests = append(img.Digests, name)
-		} else {
-			img.Tags = append(img.Tags, name)
+		if slices.Contains(manifests, r.Manifest) {
+			img.addName(name)
 		}
 		return nil
 	})
 	return img, err
+}
+
+// loadAll is load for all images, by ID, in one pass.
+func loadAll(tx *bolt.Tx) (list []Image, err error) {
+	of, first := map[digest.Digest]digest.Digest{}, map[digest.Digest]manifestRecord{}
+	err = each(tx, bucketManifests, func(d string, m manifestRecord) error {
+		of[digest.Digest(d)] = m.Config
+		if _, ok := first[m.Config]; !ok {
+			first[m.Config] = m
+		}
+		return nil
+	})
+	at := map[digest.Digest]int{}
+	err = errors.Join(err, each(tx, bucketImages, func(k string, r imageRecord) error {
+		id := digest.Digest(k)
+		if m, ok := first[id]; ok {
+			at[id] = len(list)
+			list = append(list, recordedImage(id, r, m))
+		}
+		return nil
+	}))
+	return list, errors.Join(err, each(tx, bucketRefs, func(name string, r refRecord) error {
+		if i, ok := at[of[r.Manifest]]; ok {
+			list[i].addName(name)
+		}
+		return nil
+	}))
+}
+
+func recordedImage(id digest.Digest, r imageRecord, m manifestRecord) Image {
+	return Image{ID: id, Size: m.Size, ChainIDs: m.Layers, Pinned: r.Pinned, Since: r.Since}
+}
+
+// addName adds a name that the store knows the image by.
+func (i *Image) addName(name string) {
+	if strings.Contains(name, "@") {
+		i.Digests = append(i.Digests, name)
+	} else {
+		i.Tags = append(i.Tags, name)
+	}
 }
 
 // fill adds what lies outside meta.db: the config, and when it was last used.

@@ -31,7 +31,7 @@ type refRecord struct {
 }
 
 type manifestRecord struct {
-	Config digest.Digest
+	Config digest.Digest // first, for manifestsOf
 	// Blobs are all that the image consists of, itself and its index included.
 	Blobs []digest.Digest
 	// Layers are the chain IDs, lowest first.

@@ -2,6 +2,8 @@ package image
 
 import (
 	"bytes"
+	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,13 +20,18 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // seal appends to a record a checksum of it and of what it is the record of, so
 // that no flipped bit changes its meaning unseen.
 func seal(of string, record []byte) []byte {
-	return fmt.Appendf(record, "\n%08x", sum(of, record))
+	return appendSum(append(record, '\n'), sum(of, record))
+}
+
+// appendSum appends a checksum in 8 hexadecimal digits.
+func appendSum(b []byte, sum uint32) []byte {
+	return hex.AppendEncode(b, binary.BigEndian.AppendUint32(nil, sum))
 }
 
 // unseal returns what was sealed.
 func unseal(of string, b []byte) ([]byte, error) {
 	at := bytes.LastIndexByte(b, '\n')
-	if at < 0 || string(b[at+1:]) != fmt.Sprintf("%08x", sum(of, b[:at])) {
+	if at < 0 || !bytes.Equal(b[at+1:], appendSum(nil, sum(of, b[:at]))) {
 		return nil, fmt.Errorf("checksum mismatch: %w", errDamaged)
 	}
 	return b[:at], nil
