@@ -20,13 +20,7 @@ func Table(out io.Writer, pods []local.PodInfo) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "NAMESPACE\tNAME\tPHASE\tREADY\tRESTARTS\tIP\tDRIVEN\tRUNNING")
 	for _, p := range pods {
-		ready, restarts := 0, int32(0)
-		for _, c := range p.Status.ContainerStatuses {
-			restarts += c.RestartCount
-			if c.Ready {
-				ready++
-			}
-		}
+		ready, all, restarts := counts(p.Pod, p.Status)
 		driven := "yes"
 		if !p.Driven {
 			driven = "undriven since " + p.Since.Format(time.DateTime)
@@ -38,9 +32,36 @@ func Table(out io.Writer, pods []local.PodInfo) error {
 			}
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%d/%d\t%d\t%s\t%s\t%s\n", p.Pod.Namespace, p.Pod.Name, p.Status.Phase, ready,
-			len(p.Pod.Spec.Containers), restarts, p.Status.PodIP, driven, strings.Join(running, ","))
+			all, restarts, p.Status.PodIP, driven, strings.Join(running, ","))
 	}
 	return w.Flush()
+}
+
+// counts are the ready containers, all containers and the restarts of kubectl get
+// pods: sidecars are among them, other init containers only by their restarts
+// while the pod initializes.
+func counts(p *corev1.Pod, s corev1.PodStatus) (ready, all int, restarts int32) {
+	statuses := s.ContainerStatuses
+	initialized := pod.Condition(&s, corev1.PodInitialized)
+	for c := range pod.Containers(&p.Spec, pod.Init) {
+		st := pod.Status(s.InitContainerStatuses, c.Name)
+		switch {
+		case pod.IsSidecar(c):
+			all++
+			if st != nil {
+				statuses = append(slices.Clip(statuses), *st)
+			}
+		case st != nil && (initialized == nil || initialized.Status != corev1.ConditionTrue):
+			restarts += st.RestartCount
+		}
+	}
+	for _, c := range statuses {
+		restarts += c.RestartCount
+		if c.Ready {
+			ready++
+		}
+	}
+	return ready, all + len(p.Spec.Containers), restarts
 }
 
 // Outcome says in a line how a pod ended. Before is its status before its end was
@@ -53,11 +74,14 @@ func Outcome(before, last corev1.PodStatus) string {
 		if t == nil || t.ExitCode == 0 {
 			continue
 		}
-		if b := pod.Status(was, c.Name); b != nil && b.State.Waiting != nil && t.Reason == "ContainerStatusUnknown" {
-			text += fmt.Sprintf(", %s did not run%s", c.Name, because(b.State.Waiting.Reason, b.State.Waiting.Message))
+		if t.Reason != "ContainerStatusUnknown" || c.ContainerID+t.ContainerID != "" {
+			text += fmt.Sprintf(", %s exited with %d (%s)", c.Name, t.ExitCode, t.Reason)
 			continue
 		}
-		text += fmt.Sprintf(", %s exited with %d (%s)", c.Name, t.ExitCode, t.Reason)
+		text += ", " + c.Name + " did not run"
+		if b := pod.Status(was, c.Name); b != nil && b.State.Waiting != nil {
+			text += because(b.State.Waiting.Reason, b.State.Waiting.Message)
+		}
 	}
 	return strings.TrimSpace(text + because(last.Reason, last.Message))
 }
