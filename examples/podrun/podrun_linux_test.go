@@ -222,6 +222,47 @@ func (s *shop) checkExec(t *testing.T) {
 	}
 }
 
+// The web pod is left alone, and everything but its containers and the supervisor
+// killed: what looks, drives and ends it goes on to work.
+func TestWebPodAfterKills(t *testing.T) {
+	s := open(t)
+	if code, out, errs := s.do(t, "run", "--detach", "../pods/web.yaml"); code != 0 || !strings.Contains(out, "Condition Ready: True") {
+		t.Fatalf("run --detach: %d\n%s%s", code, out, errs)
+	}
+	agent, log := s.background(t, "agent")
+	follower, followed := s.background(t, "logs", "-f", "web", "-c", "web")
+	within, _ := s.background(t, "exec", "web", "-c", "web", "--", "/demo", "work", "/cache/exec")
+	log.await(t, "driving the pod")
+	followed.await(t, "serving /shared")
+	for _, cmd := range []*exec.Cmd{agent, follower, within} {
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait() // it says that it was killed
+	}
+	_, out, _ := s.do(t, "ps")
+	if !regexp.MustCompile(`web +Running +3/3 .* undriven since .* health,web,worker\n`).MatchString(out) {
+		t.Errorf("ps shows\n%s", out)
+	}
+	if code, _, errs := s.do(t, "exec", "web", "-c", "web", "--", "/demo", "status", "5"); code != 5 {
+		t.Errorf("exec: %d %s", code, errs)
+	}
+	follower, followed = s.background(t, "logs", "-f", "web", "-c", "web")
+	followed.await(t, "serving /shared")
+	agent, log = s.background(t, "agent")
+	log.await(t, "driving the pod")
+	if code, _, errs := s.do(t, "stop", "web"); code != 0 {
+		t.Errorf("stop: %d %s", code, errs)
+	}
+	log.await(t, "nothing is left of the pod")
+	ends(t, follower, 0, followed)
+	followed.await(t, "web stops")
+	if err := agent.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	ends(t, agent, 0, log)
+}
+
 // stop in another shell ends a pod that run has in the foreground; its lines of
 // JSON are all of the format.
 func TestStopFromElsewhere(t *testing.T) {
