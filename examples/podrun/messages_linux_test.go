@@ -3,6 +3,7 @@ package main_test
 import (
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -50,5 +51,23 @@ func TestMessages(t *testing.T) {
 	}
 	if _, err := os.Stat(elsewhere.root); err == nil {
 		t.Error("ps made the root that it was to look into")
+	}
+}
+
+// Who is not root is told what to type.
+func TestNotRoot(t *testing.T) {
+	s := open(t)
+	defer os.Remove(s.run) // as no supervisor will
+	cmd := s.command(t, "ps")
+	program, err := os.Open(cmd.Path) // which others cannot reach
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer program.Close()
+	cmd.Path, cmd.ExtraFiles = "/proc/self/fd/3", []*os.File{program}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	code, out, errs := result(t, cmd)
+	if want := "podrun: it makes namespaces, mounts and cgroups, and so needs root: try sudo podrun ps\n"; code != 1 || out != "" || errs != want {
+		t.Errorf("it ended with %d, %q, %q; want %q", code, out, errs, want)
 	}
 }
