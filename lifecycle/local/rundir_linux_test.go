@@ -10,9 +10,9 @@ import (
 	"github.com/lifepod/lifepod/lifecycle/local"
 )
 
-// Who opens a root finds the pods that run under it, whatever run directory they
-// were started with; another one is refused as long as they do.
-func TestRunDirectoryIsKept(t *testing.T) {
+// leftRunning is a root with a pod that nobody drives.
+func leftRunning(t *testing.T) (local.Options, *local.Handle) {
+	t.Helper()
 	o := options(t)
 	first := open(t, o)
 	h := runManifest(t, first, one("Always", "[work, /beat]"))
@@ -20,6 +20,13 @@ func TestRunDirectoryIsKept(t *testing.T) {
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
+	return o, h
+}
+
+// Who opens a root finds the pods that run under it, whatever run directory they
+// were started with; another one is refused as long as they do.
+func TestRunDirectoryIsKept(t *testing.T) {
+	o, h := leftRunning(t)
 	other := o
 	other.Run = o.Run + "-other"
 	_, err := local.Open(other)
@@ -41,13 +48,7 @@ func TestRunDirectoryIsKept(t *testing.T) {
 // A root that has become read-only, as disks with errors do, still tells of its
 // pods.
 func TestReadOnlyRoot(t *testing.T) {
-	o := options(t)
-	first := open(t, o)
-	h := runManifest(t, first, one("Always", "[work, /beat]"))
-	until(t, h, ready)
-	if err := first.Close(); err != nil {
-		t.Fatal(err)
-	}
+	o, h := leftRunning(t)
 	if err := unix.Mount(o.Root, o.Root, "", unix.MS_BIND, ""); err != nil {
 		t.Fatal(err)
 	}
