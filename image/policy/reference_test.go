@@ -107,7 +107,7 @@ func TestRandomNamesAsKubelet(t *testing.T) {
 	parts := []string{"a", "b9", "A", ".", "..", "-", "_", "__", "/", ":", "@", "[", "]", "localhost", "docker.io", "index.docker.io", "library", "latest",
 		":5000", "sha256:", "sha512:", "H", "HH", "HHHH", "é", " ", "@sha256:HH", ":latest", "a.b/", "[::1]", "a/", "%"}
 	valid := 0
-	for seed := range uint64(20_000) {
+	for seed := range uint64(5_000) {
 		r := rand.New(rand.NewPCG(seed, 0))
 		var name string
 		for range 1 + r.IntN(6) {
@@ -120,7 +120,7 @@ func TestRandomNamesAsKubelet(t *testing.T) {
 			t.Fatalf("seed %d", seed)
 		}
 	}
-	if valid < 1_500 {
+	if valid < 300 {
 		t.Errorf("%d are valid", valid)
 	}
 }

@@ -103,7 +103,7 @@ func seed() uint64 {
 
 // Whatever files containerd reads whole, we read as it does.
 func TestRandomFilesAsContainerd(t *testing.T) {
-	const number = 1000
+	const number = 500
 	tr := newTree(t)
 	var questions []question
 	var texts []string
@@ -152,7 +152,7 @@ func mutate(r *rand.Rand, text string) string {
 // Of files with slips in them we accept none that containerd does not read, and
 // read what we accept as it does.
 func TestSlipsAsContainerd(t *testing.T) {
-	const number = 1000
+	const number = 500
 	tr := newTree(t)
 	var questions []question
 	var texts []string
