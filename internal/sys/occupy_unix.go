@@ -37,7 +37,7 @@ func Occupy(dir string, perm os.FileMode) (*Occupied, error) {
 			f.Close()
 			return nil, fmt.Errorf("lock %s: %w", dir, err)
 		}
-		if same(f, dir) {
+		if Same(f, dir) {
 			return &Occupied{dir, f}, nil
 		}
 		f.Close()
@@ -51,7 +51,7 @@ func (o *Occupied) Leave(last func()) {
 	if o == nil || o.f == nil {
 		return
 	}
-	if flock(o.f, unix.LOCK_EX|unix.LOCK_NB) == nil && same(o.f, o.dir) {
+	if flock(o.f, unix.LOCK_EX|unix.LOCK_NB) == nil && Same(o.f, o.dir) {
 		last()
 		_ = unix.Rmdir(o.dir)
 	}
@@ -76,13 +76,6 @@ func flock(f *os.File, how int) error {
 	return errors.Join(lerr, err)
 }
 
-// same tells whether path still names what f is.
-func same(f *os.File, path string) bool {
-	now, err := os.Stat(path)
-	was, ferr := f.Stat()
-	return err == nil && ferr == nil && os.SameFile(now, was)
-}
-
 // leftMeanwhile tells that a directory was there when it was to be made, and gone
 // when it was looked at.
 func leftMeanwhile(err error) bool {
@@ -105,3 +98,6 @@ func lockFile(f *os.File, write bool) error {
 	}
 	return nil
 }
+
+// tryLockFile locks f to be written, if nobody has a lock on it.
+func tryLockFile(f *os.File) bool { return flock(f, unix.LOCK_EX|unix.LOCK_NB) == nil }
