@@ -17,6 +17,7 @@ var errJSON = errors.New("not the JSON of Docker credentials")
 // entry is how Docker writes credentials. Auth wins over the other two.
 type entry struct {
 	Username, Password string
+	Email              string
 	Auth               string
 }
 
@@ -50,6 +51,7 @@ func decode(entries map[string]entry) (Config, error) {
 				return nil, fmt.Errorf("credentials of %s: %w", registry, err)
 			}
 		}
+		a.Email = e.Email
 		c[registry] = a
 	}
 	return c, nil

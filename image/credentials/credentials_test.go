@@ -68,6 +68,34 @@ func TestSeveralForOneRegistry(t *testing.T) {
 	}
 }
 
+// The order is that of Add, whatever the source; who added them is told.
+func TestFrom(t *testing.T) {
+	k, c := &Keyring{}, Config{"a.io": {Username: "u", Email: "e"}}
+	k.AddFrom("first", c)
+	k.AddFrom("second", Config{"a.io/t": {Username: "v"}})
+	k.Add(c)
+	want := []Auth{{Username: "v", From: "second"}, {Username: "u", Email: "e", From: "first"}, {Username: "u", Email: "e"}}
+	if got := k.Lookup("a.io/t/x"); !slices.Equal(got, want) {
+		t.Errorf("got %+v", got)
+	}
+	if c["a.io"].From != "" {
+		t.Error("the caller's own were written to")
+	}
+}
+
+// Hashes as the kubelet computes them of the same credentials.
+func TestHash(t *testing.T) {
+	for want, a := range map[string]Auth{
+		"44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a": {},                                                              // {}
+		"f7829da0a1b07447f52f752d665b82607f69170bace6f139ad6dd29fa6bccdb0": {Username: "user", Password: "p<ss", Email: "e@x", From: "any"}, // {"username":"user","password":"p\u003css","email":"e@x"}
+		"2a24ce227b0a3581f8d1ee6a286513d77c2bcdc4f2eec3f3ebdb4a8d01872567": {IdentityToken: "t"},                                            // {"identitytoken":"t"}
+	} {
+		if got := a.Hash(); got != want {
+			t.Errorf("%v: %s, want %s", a, got, want)
+		}
+	}
+}
+
 func TestParse(t *testing.T) {
 	b64 := base64.StdEncoding.EncodeToString([]byte("user:pa:ss"))
 	want := Auth{Username: "user", Password: "pa:ss"}
@@ -78,6 +106,10 @@ func TestParse(t *testing.T) {
 		"auth unpadded":     `{"auths":{"a.io":{"auth":"` + strings.TrimRight(b64, "=") + `"}}}`,
 		"with other fields": `{"auths":{"a.io":{"auth":"` + b64 + `","email":"e"}},"credsStore":"x"}`,
 	} {
+		want := want
+		if strings.Contains(b, "email") {
+			want.Email = "e"
+		}
 		c, err := ParseConfigJSON([]byte(b))
 		if err != nil || c["a.io"] != want {
 			t.Errorf("%s: %v, %v", name, c, err)

@@ -10,6 +10,9 @@ package credentials
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 )
 
@@ -21,6 +24,11 @@ type Auth struct {
 	// Host, if it is set, is the only one that gets them, with its port and as it is
 	// asked: "registry-1.docker.io". Mirrors and the registry are hosts of their own.
 	Host string
+	// Email is what Docker once kept beside them: no registry is told it.
+	Email string
+	// From says where they were found, in the words of who added them to a Keyring;
+	// it is handed back by Lookup, and told to no registry.
+	From string
 }
 
 // For is what a host gets: nothing, if the credentials are another's.
@@ -30,6 +38,24 @@ func (a Auth) For(host string) Auth {
 	}
 	a.Host = ""
 	return a
+}
+
+// Hash is the kubelet's hash of credentials, by which its records of pulls know
+// them again: the SHA-256, in hex, of what Docker's API calls an AuthConfig.
+func (a Auth) Hash() string {
+	b, err := json.Marshal(struct {
+		Username      string `json:"username,omitempty"`
+		Password      string `json:"password,omitempty"`
+		Email         string `json:"email,omitempty"`
+		ServerAddress string `json:"serveraddress,omitempty"`
+		IdentityToken string `json:"identitytoken,omitempty"`
+		RegistryToken string `json:"registrytoken,omitempty"`
+	}{a.Username, a.Password, a.Email, a.Host, a.IdentityToken, a.RegistryToken})
+	if err != nil { // strings can always be written
+		return ""
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
 }
 
 // String says who, and keeps the secrets: formatting an Auth prints none.

@@ -53,6 +53,16 @@ func keyOf(name string) (string, bool) {
 	return u.Host + p, true
 }
 
+// AddFrom is Add for credentials that say where they are from.
+func (k *Keyring) AddFrom(from string, c Config) {
+	c = maps.Clone(c)
+	for name, a := range c {
+		a.From = from
+		c[name] = a
+	}
+	k.Add(c)
+}
+
 // Lookup returns the credentials for a repository ("docker.io/library/busybox",
 // "registry:5000/team/app"), in the order in which to try them.
 func (k *Keyring) Lookup(repository string) []Auth {
