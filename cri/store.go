@@ -34,7 +34,10 @@ func NewStore(s *image.Store, pull image.PullOptions) *Store { return &Store{sto
 // Pull pulls with a for this pull alone.
 func (s *Store) Pull(ctx context.Context, ref string, a Auth) (image.Image, error) {
 	o := s.pull
-	o.Auth = remote.Auth(a)
+	o.Auth = remote.Auth{
+		Username: a.Username, Password: a.Password, IdentityToken: a.IdentityToken, RegistryToken: a.RegistryToken,
+		Host: a.Host,
+	}
 	return s.store.Pull(ctx, ref, o)
 }
 

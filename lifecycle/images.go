@@ -7,12 +7,17 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
+	"github.com/lifepod/lifepod/image/credentials"
 	"github.com/lifepod/lifepod/image/policy"
+	"github.com/lifepod/lifepod/image/pullrecord"
 	"github.com/lifepod/lifepod/lifecycle/plan"
 )
 
+// checkImage looks whether the image is there, and whether the pod may use it
+// without asking the registry.
 func (w *worker) checkImage(ctx context.Context, a plan.CheckImage) plan.Result {
 	resp, err := w.r.Images.ImageStatus(ctx, imageSpec(tagged(a.Image)), false)
 	if err != nil {
@@ -23,42 +28,65 @@ func (w *worker) checkImage(ctx context.Context, a plan.CheckImage) plan.Result 
 	if resp.GetImage() == nil {
 		return plan.Result{}
 	}
-	return plan.Result{Image: facts(resp.GetImage())}
+	f := facts(resp.GetImage())
+	f.MustPull = w.mustPull(ctx, a.Image, f.Ref)
+	return plan.Result{Image: f}
 }
 
-// pullImage pulls with each of the pod's credentials in turn, without any at
-// last, until one works.
+// pullImage pulls when it is the pull's turn, and writes down who may use the image
+// by that.
 func (w *worker) pullImage(ctx context.Context, a plan.PullImage) plan.Result {
-	cfg, err := w.sandboxConfig(0, false)
+	l, err := w.logins(ctx, a.Image)
 	if err != nil {
 		return plan.Result{Err: failure(policy.ReasonPull, err)}
 	}
-	auths, err := w.credentials(ctx, a.Image)
+	var f plan.ImageFacts
+	err = w.r.recorded(ctx, a.Image, func() (ref string, with pullrecord.Credentials, err error) {
+		err = w.r.gate.Do(ctx, func() (err error) {
+			f, with, err = w.pullWith(ctx, a.Image, l)
+			return err
+		})
+		return f.Ref, with, err
+	})
 	if err != nil {
-		return plan.Result{Err: failure(policy.ReasonPull, err)}
+		why := policy.Failed(a.Image, err)
+		return plan.Result{Err: &plan.Failure{Reason: why.Reason, Message: err.Error()}, Image: plan.ImageFacts{MissingSecrets: l.missing}}
+	}
+	return plan.Result{Image: f}
+}
+
+// pullWith tries one login after another, or pulls without any if there are none. It
+// says with which it went well.
+func (w *worker) pullWith(ctx context.Context, image string, l logins) (f plan.ImageFacts, with pullrecord.Credentials, err error) {
+	cfg, err := w.sandboxConfig(0, false)
+	if err != nil {
+		return f, with, err
+	}
+	auths := make([]*credentials.Auth, 0, len(l.auths)+1)
+	for i := range l.auths {
+		auths = append(auths, &l.auths[i])
+	}
+	if len(auths) == 0 {
+		auths = append(auths, nil)
 	}
 	began := time.Now()
 	var errs []error
 	for _, auth := range auths {
-		ref, err := w.r.Images.PullImage(ctx, imageSpec(tagged(a.Image)), auth, cfg)
+		ref, err := w.r.Images.PullImage(ctx, imageSpec(tagged(image)), authConfig(auth), cfg)
 		if err != nil {
 			errs = append(errs, plain(err))
 			continue
 		}
-		took := time.Since(began)
-		resp, err := w.r.Images.ImageStatus(ctx, imageSpec(ref), false)
-		if err != nil {
-			return plan.Result{Err: failure(policy.ReasonInspect, err)}
+		f = plan.ImageFacts{Ref: ref}
+		// The size is for the event alone, as in the kubelet.
+		if resp, err := w.r.Images.ImageStatus(ctx, imageSpec(ref), false); err == nil {
+			f = facts(resp.GetImage())
+			f.Ref = ref
 		}
-		f := facts(resp.GetImage())
-		f.Ref, f.PullDuration = ref, took
-		return plan.Result{Image: f}
+		f.PullDuration = time.Since(began)
+		return f, l.used(auth), nil
 	}
-	err = errs[0]
-	if len(errs) > 1 {
-		err = errors.Join(errs...)
-	}
-	return plan.Result{Err: &plan.Failure{Reason: policy.Failed(a.Image, err).Reason, Message: err.Error()}}
+	return f, with, utilerrors.NewAggregate(errs)
 }
 
 // tagged is an image's name with a tag or digest: what a runtime is asked for. A

@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"time"
 
@@ -12,6 +13,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lifepod/lifepod/image/credentials"
+	"github.com/lifepod/lifepod/image/pacing"
+	"github.com/lifepod/lifepod/image/pullrecord"
 	"github.com/lifepod/lifepod/lifecycle/plan"
 	"github.com/lifepod/lifepod/lifecycle/podcgroup"
 	"github.com/lifepod/lifepod/volume"
@@ -30,6 +33,14 @@ type Options struct {
 	Objects volume.Objects
 	// Credentials are the node's, beside the pods' pull secrets. Nil means none.
 	Credentials credentials.Source
+	// Pulls bounds the pulls of all pods together. The zero value is the kubelet's
+	// default: one after another, 5 a second after 10 at once.
+	Pulls pacing.Limits
+	// PullRecords remember with which credentials images were pulled, and VerifyPulls
+	// says which pods must ask the registry for an image that is there, as they have
+	// not shown such. Nil records mean that every pod may use what is there.
+	PullRecords pullrecord.Store
+	VerifyPulls pullrecord.Policy
 	// Cgroups makes the pods' cgroups below Cgroup.Root. Nil makes none.
 	Cgroups PodCgroups
 	// TierLinger keeps the cgroups of the QoS tiers for this long after the last
@@ -106,6 +117,9 @@ func (o *Options) check() error {
 		return errors.New("lifecycle: Options.Volumes is missing")
 	case !filepath.IsAbs(o.Dir):
 		return errors.New("lifecycle: Options.Dir must be an absolute directory")
+	}
+	if err := errors.Join(o.Pulls.Check(), o.VerifyPulls.Check()); err != nil {
+		return fmt.Errorf("lifecycle: %w", err)
 	}
 	if o.RuntimeName == "" {
 		o.RuntimeName = "lifepod"

@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/lifepod/lifepod/image/pacing"
 	"github.com/lifepod/lifepod/lifecycle/plan"
 )
 
@@ -24,6 +25,7 @@ type Runner struct {
 	config   plan.Config
 	onStatus func(*corev1.Pod, corev1.PodStatus)
 	probes   *probes
+	gate     *pacing.Gate
 
 	thermalOnce  sync.Once
 	thermalPaths []string
@@ -45,13 +47,20 @@ func New(o Options) (*Runner, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
+	gate, err := pacing.New(o.Pulls)
+	if err != nil {
+		return nil, err
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	r := &Runner{
-		Options: o, log: o.Log, node: o.Node, config: o.Config, onStatus: o.OnStatus,
+		Options: o, gate: gate, log: o.Log, node: o.Node, config: o.Config, onStatus: o.OnStatus,
 		ctx: ctx, stop: stop, workers: map[types.UID]*worker{},
 	}
 	r.probes = newProbes(r)
 	r.wg.Go(func() { r.watch(ctx) })
+	if o.PullRecords != nil {
+		r.wg.Go(func() { r.tidyPullRecords(ctx) })
+	}
 	return r, nil
 }
 

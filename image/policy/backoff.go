@@ -11,7 +11,7 @@ const (
 )
 
 // Backoff is the state of one pod's attempts at one image. The zero value is
-// that of no failure; a successful pull starts from it again.
+// that of no failure. A successful pull does not change it: only time does.
 type Backoff struct {
 	// Delay is how long to wait after Since, the time of the last failure.
 	Delay time.Duration

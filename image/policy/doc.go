@@ -24,4 +24,6 @@ const (
 	EventInspect   = "InspectFailed"
 	EventNeverPull = "ErrImageNeverPull"
 	EventBackOff   = "BackOff"
+
+	EventMissingSecret = "FailedToRetrieveImagePullSecret"
 )

@@ -48,6 +48,12 @@ func InspectMessage(image string, err error) string {
 	return fmt.Sprintf("Failed to inspect image %q: %v", image, err)
 }
 
+// MissingSecretsMessage is for pull secrets that a pull, which then failed, had to
+// do without.
+func MissingSecretsMessage(names []string) string {
+	return fmt.Sprintf("Unable to retrieve some image pull secrets (%s); attempting to pull the image may not succeed.", strings.Join(names, ", "))
+}
+
 // Waiting is why a container waits for its image, and the text beside it.
 type Waiting struct{ Reason, Message string }
 

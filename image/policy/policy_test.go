@@ -95,6 +95,10 @@ func TestMessages(t *testing.T) {
 		BackingOff("x", Failed("x", errors.New("e"))).String():                      `ImagePullBackOff: Back-off pulling image "x": ErrImagePull: e`,
 		BackingOff("x", Waiting{}).Message:                                          `Back-off pulling image "x"`,
 		PresentMessage("x"):                                                         `Container image "x" already present on machine and can be accessed by the pod`,
+		MissingSecretsMessage([]string{"a", "b"}):                                   `Unable to retrieve some image pull secrets (a, b); attempting to pull the image may not succeed.`,
+		Failed("x", errors.New("[RegistryUnavailable: a, b]")).String():             "ErrImagePull: [RegistryUnavailable: a, b]",
+		Failed("x", errors.New("SignatureValidationFailed")).String():               "SignatureValidationFailed: image pull failed for x because the signature validation failed",
+		NeverPullMessage("x"):                                                       `Container image "x" is not present with pull policy of Never`,
 		InspectMessage("x", errors.New("e")):                                        `Failed to inspect image "x": e`,
 	} {
 		if got != want {

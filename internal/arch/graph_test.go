@@ -71,6 +71,8 @@ var allowed = map[string]map[string]string{
 		"cgroups":           "values and the PodCgroups interface",
 		"image/policy":      "pull policy and its messages, pure",
 		"image/credentials": "keyrings, pure",
+		"image/pacing":      "how many pulls at once and per second, in memory",
+		"image/pullrecord":  "who may use an image that is there, pure, and the interface of the records",
 		"netns/dns":         "resolver configuration, pure",
 	},
 }

@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/lifepod/lifepod/image/pullrecord/disk"
 	"github.com/lifepod/lifepod/internal/sys"
 	"github.com/lifepod/lifepod/lifecycle"
 	"github.com/lifepod/lifepod/store/memory"
@@ -105,7 +106,12 @@ func (n *Node) drive() (*lifecycle.Runner, error) {
 	if n.runner != nil {
 		return n.runner, nil
 	}
+	records, err := disk.Open(n.o.Root, disk.Options{NoSync: n.o.Images.NoSync})
+	if err != nil {
+		return nil, err
+	}
 	o := lifecycle.Options{
+		Pulls: n.o.Pulls, PullRecords: records, VerifyPulls: n.o.VerifyPulls,
 		Runtime: n.blocks.runtime, Images: n.blocks.images, RuntimeName: n.blocks.name,
 		Volumes: n.blocks.volumes, Objects: objects{n.client}, Credentials: n.o.Credentials, Cgroups: n.blocks.podCgroups(), Cgroup: n.blocks.cgroup, TierLinger: linger,
 		Dir: n.podsDir(), LogDir: filepath.Join(n.o.Root, "log", "pods"), Node: n.node,

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -15,6 +16,8 @@ import (
 	"github.com/lifepod/lifepod/container/runc"
 	"github.com/lifepod/lifepod/image"
 	"github.com/lifepod/lifepod/image/credentials"
+	"github.com/lifepod/lifepod/image/pacing"
+	"github.com/lifepod/lifepod/image/pullrecord"
 	"github.com/lifepod/lifepod/lifecycle"
 	"github.com/lifepod/lifepod/netns"
 	"github.com/lifepod/lifepod/volume"
@@ -53,6 +56,13 @@ type Options struct {
 	// secrets: dockerconfig.Files(nil) those of this user, plugin.Load the kubelet's
 	// credential providers. Nil means none.
 	Credentials credentials.Source
+	// Pulls bounds the pulls that this process does for pods. The zero value is the
+	// kubelet's default: one after another, 5 a second after 10 at once.
+	Pulls pacing.Limits
+	// VerifyPulls says which pods must ask the registry for an image that is there:
+	// by default those that have not shown the credentials with which a private one
+	// was pulled.
+	VerifyPulls pullrecord.Policy
 
 	// Network, Containers and CRI replace blocks; nil means the built-in bridge,
 	// libcontainer under a supervisor, and lifepod's own CRI runtime. With a CRI,
@@ -93,6 +103,9 @@ func RootID(root string) string {
 
 // complete makes the root, and fills in what was left out.
 func (o *Options) complete() (id string, err error) {
+	if err := errors.Join(o.Pulls.Check(), o.VerifyPulls.Check()); err != nil {
+		return "", err
+	}
 	if o.Root == "" {
 		o.Root = DefaultRoot
 	}

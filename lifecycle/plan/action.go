@@ -188,6 +188,8 @@ type ImageFacts struct {
 	// event's text.
 	Size         int64
 	PullDuration time.Duration
+	// MissingSecrets are the pull secrets that a failed pull had to do without.
+	MissingSecrets []string
 }
 
 // Failure is an error as values. Message is for people and holds no secrets: for

@@ -92,6 +92,9 @@ func (s *state) pulled(c *corev1.Container, st *Starting, a PullImage, r Result)
 		put(&s.mem.Pull, c.Image, b)
 		s.warn("Failed", st.Name, policy.FailedMessage(a.Image, errors.New(r.Err.Message)))
 		s.warn("Failed", st.Name, "Error: "+why.Reason)
+		if missing := r.Image.MissingSecrets; len(missing) > 0 && why.Reason == policy.ReasonPull {
+			s.event(corev1.EventTypeWarning, policy.EventMissingSecret, "", "", policy.MissingSecretsMessage(missing))
+		}
 		s.fail(st.Name, why.Reason, why.Message, s.now.Add(b.Delay))
 	}
 }
