@@ -13,10 +13,8 @@ import (
 // Fake keeps records in memory. Its zero value is empty and ready; it is safe for
 // concurrent use.
 type Fake struct {
-	// Err, if set, is what every call fails with.
-	Err error
-
 	mu         sync.Mutex
+	err        error
 	pulling    map[string]int // pulls under way, by image
 	unfinished map[string]bool
 	records    map[string]pullrecord.Record
@@ -34,12 +32,19 @@ func (f *Fake) Abandon(image string) {
 	f.unfinished[image] = true
 }
 
+// Fail makes every call from now on end with err; nil mends it.
+func (f *Fake) Fail(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.err = err
+}
+
 // Begin implements [pullrecord.Intents].
 func (f *Fake) Begin(image string) (end func() error, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.Err != nil {
-		return nil, f.Err
+	if f.err != nil {
+		return nil, f.err
 	}
 	if f.pulling == nil {
 		f.pulling = map[string]int{}
@@ -52,7 +57,7 @@ func (f *Fake) Begin(image string) (end func() error, err error) {
 			delete(f.pulling, image)
 			delete(f.unfinished, image)
 		}
-		return f.Err
+		return f.err
 	}), nil
 }
 
@@ -62,7 +67,7 @@ func (f *Fake) Intended(image string) (bool, error) {
 	defer f.mu.Unlock()
 	same := func(other string) bool { return pullrecord.Same(image, other) }
 	all := slices.Concat(slices.Collect(maps.Keys(f.pulling)), slices.Collect(maps.Keys(f.unfinished)))
-	return slices.ContainsFunc(all, same), f.Err
+	return slices.ContainsFunc(all, same), f.err
 }
 
 // Unfinished implements [pullrecord.Intents].
@@ -75,14 +80,14 @@ func (f *Fake) Unfinished() ([]string, error) {
 			images = append(images, image)
 		}
 	}
-	return images, f.Err
+	return images, f.err
 }
 
 // Get implements [pullrecord.Records].
 func (f *Fake) Get(ref string) (*pullrecord.Record, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.get(ref), f.Err
+	return f.get(ref), f.err
 }
 
 func (f *Fake) get(ref string) *pullrecord.Record {
@@ -97,8 +102,8 @@ func (f *Fake) get(ref string) *pullrecord.Record {
 func (f *Fake) Update(ref string, change func(old *pullrecord.Record) *pullrecord.Record) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.Err != nil {
-		return f.Err
+	if f.err != nil {
+		return f.err
 	}
 	next := change(f.get(ref))
 	if next == nil {
@@ -116,5 +121,5 @@ func (f *Fake) Update(ref string, change func(old *pullrecord.Record) *pullrecor
 func (f *Fake) Refs() ([]string, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return slices.Collect(maps.Keys(f.records)), f.Err
+	return slices.Collect(maps.Keys(f.records)), f.err
 }

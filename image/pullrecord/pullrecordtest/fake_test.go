@@ -17,7 +17,8 @@ func TestFake(t *testing.T) {
 
 func TestFakeFails(t *testing.T) {
 	broken := errors.New("broken")
-	f := &pullrecordtest.Fake{Err: broken}
+	f := &pullrecordtest.Fake{}
+	f.Fail(broken)
 	_, begun := f.Begin("x")
 	_, got := f.Get("x")
 	_, intended := f.Intended("x")
