@@ -86,7 +86,17 @@ func (w *worker) pullWith(ctx context.Context, image string, l logins) (f plan.I
 		f.PullDuration = time.Since(began)
 		return f, l.used(auth), nil
 	}
-	return f, with, utilerrors.NewAggregate(errs)
+	return f, with, joined(errs)
+}
+
+// joined is the error of one pull whose tries all failed, in the kubelet's form; if
+// they all say the same it is one of them, with its reason.
+func joined(errs []error) error {
+	all := utilerrors.NewAggregate(errs)
+	if all.Error() == errs[0].Error() {
+		return errs[0]
+	}
+	return all
 }
 
 // tagged is an image's name with a tag or digest: what a runtime is asked for. A

@@ -34,6 +34,7 @@ type registry struct {
 	password string
 	takes    time.Duration
 	err      string
+	reason   string // of err, by a method
 
 	mu     sync.Mutex
 	there  map[string]bool
@@ -60,6 +61,8 @@ func (r *registry) PullImage(ctx context.Context, spec *runtimeapi.ImageSpec, au
 	defer r.mu.Unlock()
 	r.pulled++
 	switch {
+	case r.err != "" && r.reason != "":
+		return "", reasoned{r.err, r.reason}
 	case r.err != "":
 		return "", status.Error(codes.Unknown, r.err)
 	case auth.GetPassword() != r.password:
@@ -68,6 +71,11 @@ func (r *registry) PullImage(ctx context.Context, spec *runtimeapi.ImageSpec, au
 	r.load(spec.GetImage())
 	return "id of " + spec.GetImage(), nil
 }
+
+type reasoned struct{ text, reason string }
+
+func (r reasoned) Error() string  { return r.text }
+func (r reasoned) Reason() string { return r.reason }
 
 func (r *registry) load(image string) {
 	if r.there == nil {
@@ -368,6 +376,34 @@ func TestAllRefused(t *testing.T) {
 			t.Errorf("said %q", said)
 		}
 	})
+}
+
+// The reason of a pull's error is shown, by whatever way the runtime gives it, and
+// however many credentials were tried.
+func TestPullReasons(t *testing.T) {
+	for _, c := range []struct{ err, reason, want string }{
+		{"no way in", "", "ErrImagePull: no way in"},
+		{"RegistryUnavailable: no route", "", "RegistryUnavailable: image pull failed for registry.example/app:1 because the registry is unavailable: no route"},
+		{"no route", "RegistryUnavailable", "RegistryUnavailable: image pull failed for registry.example/app:1 because the registry is unavailable: no route"},
+		{"SignatureValidationFailed: nobody's", "", "SignatureValidationFailed: image pull failed for registry.example/app:1 because the signature validation failed: nobody's"},
+		{"nobody's", "SignatureValidationFailed", "SignatureValidationFailed: image pull failed for registry.example/app:1 because the signature validation failed: nobody's"},
+	} {
+		for _, tries := range [][]string{nil, {"one"}, {"one", "two"}} {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPulling(t)
+				p.registry.err, p.registry.reason = c.err, c.reason
+				p.secrets.add("a", "one", "1", "x")
+				p.secrets.add("a", "two", "2", "y")
+				got := p.state(wanting("a", "pod", private, corev1.PullIfNotPresent, tries...))
+				if want := `ImagePullBackOff: Back-off pulling image "registry.example/app:1": ` + c.want; got != want {
+					t.Errorf("%+v, %d tries: %s", c, len(tries), got)
+				}
+				if n := p.registry.pulls(); n != max(1, len(tries)) {
+					t.Errorf("%d pulls with %d credentials", n, len(tries))
+				}
+			})
+		}
+	}
 }
 
 // Pulls are done one after another by default, and say how long they waited. A pod

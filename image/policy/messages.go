@@ -65,19 +65,30 @@ func (w Waiting) String() string { return w.Reason + ": " + w.Message }
 // Reason() string or at the beginning of its text, keeps that reason.
 func Failed(image string, err error) Waiting {
 	text := err.Error()
-	for reason, why := range map[string]string{
-		ReasonRegistryUnavailable: "the registry is unavailable",
-		ReasonSignature:           "the signature validation failed",
-	} {
-		rest, found := strings.CutPrefix(text, reason)
-		if !found && reasonOf(err) == reason {
-			rest, found = ": "+text, true
+	for _, known := range pullReasons {
+		if rest, ok := strings.CutPrefix(text, known.reason); ok {
+			return known.failed(image, rest)
 		}
-		if found {
-			return Waiting{reason, fmt.Sprintf("image pull failed for %s because %s%s", image, why, rest)}
+	}
+	own := reasonOf(err)
+	for _, known := range pullReasons {
+		if own == known.reason {
+			return known.failed(image, ": "+text)
 		}
 	}
 	return Waiting{ReasonPull, text}
+}
+
+// pullReason is one that a runtime gives, and what it means.
+type pullReason struct{ reason, why string }
+
+var pullReasons = []pullReason{
+	{ReasonRegistryUnavailable, "the registry is unavailable"},
+	{ReasonSignature, "the signature validation failed"},
+}
+
+func (r pullReason) failed(image, rest string) Waiting {
+	return Waiting{r.reason, fmt.Sprintf("image pull failed for %s because %s%s", image, r.why, rest)}
 }
 
 func reasonOf(err error) string {
