@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/lifepod/lifepod/image/pacing"
+	"github.com/lifepod/lifepod/internal/sys"
 	"github.com/lifepod/lifepod/lifecycle/plan"
 )
 
@@ -76,17 +77,35 @@ func (r *Runner) Close() error {
 	return r.pruneTiers(context.Background())
 }
 
-// Start begins to drive a new pod. Its directory is written before it returns,
-// so that from then on a Runner that adopts it goes on where this one stops.
+// Start begins to drive a new pod. Its directory is written first, so that from
+// then on a Runner that adopts it goes on where this one stops. What lies in the
+// directory, of the caller too, is on disk when Start returns; the pod's first
+// steps do not wait for that. After an error nothing is left of the pod.
 func (r *Runner) Start(pod *corev1.Pod) error {
 	dir := r.podDir(pod.UID)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	err := os.MkdirAll(dir, 0o700)
+	if err == nil {
+		err = writeRecord(dir, Record{Pod: pod}, false)
+	}
+	if err == nil {
+		err = r.begin(Record{Pod: pod}, plan.Memory{})
+	}
+	if err == nil {
+		if err = effectSync.Do(func() error { return sys.SyncFiles(dir) }); err != nil {
+			err = errors.Join(err, r.giveUp(pod.UID))
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("start pod %s/%s: %w", pod.Namespace, pod.Name, err)
 	}
-	if err := WriteRecord(dir, Record{Pod: pod}); err != nil {
-		return fmt.Errorf("start pod %s/%s: %w", pod.Namespace, pod.Name, err)
-	}
-	return r.begin(Record{Pod: pod}, plan.Memory{})
+	return nil
+}
+
+var effectSync = sys.NewEffect("lifecycle/sync-pod")
+
+// giveUp ends a pod at once and returns when nothing is left of it.
+func (r *Runner) giveUp(uid types.UID) error {
+	return errors.Join(r.Delete(uid, new(time.Duration)), r.Wait(r.ctx, uid))
 }
 
 // Adopt goes on with a pod that another runner began, from its directory and

@@ -30,12 +30,16 @@ type podDir string
 func (d podDir) record() string { return filepath.Join(string(d), "pod.json") }
 func (d podDir) memory() string { return filepath.Join(string(d), "status.json") }
 
-// ReadRecord reads the pod.json in dir.
+// ReadRecord reads the pod.json in dir. An empty one counts as none
+// (fs.ErrNotExist): Start had not returned when the machine went down.
 func ReadRecord(dir string) (Record, error) {
 	var rec Record
 	b, err := os.ReadFile(podDir(dir).record())
 	if err != nil {
 		return rec, err
+	}
+	if len(b) == 0 {
+		return rec, fmt.Errorf("read %s: the machine went down before the pod was begun: %w", podDir(dir).record(), fs.ErrNotExist)
 	}
 	if err := json.Unmarshal(b, &rec); err != nil || rec.Pod == nil {
 		err = cmp.Or(err, errors.New("it holds no pod"))
@@ -45,12 +49,14 @@ func ReadRecord(dir string) (Record, error) {
 }
 
 // WriteRecord replaces the pod.json in dir, durably.
-func WriteRecord(dir string, rec Record) error {
+func WriteRecord(dir string, rec Record) error { return writeRecord(dir, rec, true) }
+
+func writeRecord(dir string, rec Record, sync bool) error {
 	b, err := json.Marshal(rec)
 	if err != nil {
 		return err
 	}
-	return sys.WriteFile(podDir(dir).record(), b, 0o600, true)
+	return sys.WriteFile(podDir(dir).record(), b, 0o600, sync)
 }
 
 // ReadMemory reads what was last decided about the pod in dir; a file that is

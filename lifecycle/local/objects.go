@@ -69,7 +69,7 @@ func (n *Node) keepObjectsOf(ctx context.Context, d *driven) error {
 	if n.driven(d.pod.UID) != d {
 		return nil // nothing is left of it
 	}
-	return n.keepObjects(ctx, d.pod)
+	return n.keepObjects(ctx, d.pod, true)
 }
 
 func (n *Node) put(ctx context.Context, r typed.Resource, obj typed.Object) (typed.Object, error) {
@@ -105,8 +105,9 @@ func (n *Node) objectFiles(uid types.UID) (maps, secrets string) {
 	return filepath.Join(n.podDir(uid), "objects.json"), filepath.Join(n.o.Run, "objects", string(uid)+".json")
 }
 
-// keepObjects writes what the pod's namespace holds and the pod names.
-func (n *Node) keepObjects(ctx context.Context, p *corev1.Pod) error {
+// keepObjects writes what the pod's namespace holds and the pod names. A new pod's
+// are synced when it starts.
+func (n *Node) keepObjects(ctx context.Context, p *corev1.Pod, sync bool) error {
 	var have needed
 	maps, secrets := references(p)
 	src := objects{n.client}
@@ -122,7 +123,7 @@ func (n *Node) keepObjects(ctx context.Context, p *corev1.Pod) error {
 	}
 	mapFile, secretFile := n.objectFiles(p.UID)
 	if len(have.ConfigMaps) > 0 {
-		if err := writeJSON(mapFile, needed{ConfigMaps: have.ConfigMaps}, true); err != nil {
+		if err := writeJSON(mapFile, needed{ConfigMaps: have.ConfigMaps}, sync); err != nil {
 			return err
 		}
 	}

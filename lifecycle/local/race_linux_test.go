@@ -2,6 +2,10 @@ package local_test
 
 import (
 	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 
@@ -41,5 +45,30 @@ func TestStopWhileAdopting(t *testing.T) {
 	}
 	if pods, err := second.List(t.Context()); err != nil || len(pods) != 0 {
 		t.Errorf("left %+v, %v", pods, err)
+	}
+}
+
+// What a machine that went down left of a pod whose Run had not returned is swept,
+// and is in nobody's way.
+func TestPodThatWasNeverBegunIsSwept(t *testing.T) {
+	o := options(t)
+	dir := filepath.Join(o.Root, "pods", "0a1b")
+	for file, content := range map[string]string{
+		filepath.Join(dir, "pod.json"): "", filepath.Join(dir, "objects.json"): "",
+		filepath.Join(o.Root, "names", "default_one"): "0a1b",
+	} {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, []byte(content), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n := open(t, o)
+	defer n.Close()
+	h := runManifest(t, n, one("Never", "[exit]"))
+	until(t, h, func(s corev1.PodStatus) bool { return s.Phase == corev1.PodSucceeded })
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("its directory is there still: %v", err)
+	}
+	if err := h.Stop(soon(t)); err != nil {
+		t.Fatal(err)
 	}
 }

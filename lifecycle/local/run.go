@@ -89,7 +89,7 @@ func (n *Node) take(ctx context.Context, d *driven) error {
 	if err := n.claimName(d.pod); err != nil {
 		return errors.Join(err, lock.Close())
 	}
-	if err := n.keepObjects(ctx, d.pod); err != nil {
+	if err := n.keepObjects(ctx, d.pod, false); err != nil {
 		return errors.Join(err, lock.Close())
 	}
 	n.mu.Lock()

@@ -65,7 +65,7 @@ func (n *Node) removeUnbegun(uid types.UID) (gone bool) {
 	if n.podDir(uid) == n.podsDir() {
 		return true // a name that is nobody's
 	}
-	if rec := filepath.Join(n.podDir(uid), "pod.json"); exists(rec) {
+	if fi, err := os.Stat(filepath.Join(n.podDir(uid), "pod.json")); err == nil && fi.Size() > 0 {
 		return false
 	}
 	lock, err := tryLock(n.lockFile(uid))
