@@ -28,18 +28,16 @@ func (r *Runtime) StartContainer(ctx context.Context, id string) (err error) {
 	if _, err := r.liveSandbox(ctx, c.Sandbox); err != nil {
 		return wrap(err, "start container %s", id)
 	}
-	st, err := r.state(ctx, c)
-	if err != nil {
-		return err
-	}
-	if st.Status != container.Created {
-		return wrap(container.ErrState, "start container %s: it is in %s state", id, criState(st))
-	}
 	rt, err := r.runtime(c.Handler)
 	if err != nil {
 		return err
 	}
-	err = rt.Start(ctx, id)
+	if c.Boot != r.boot {
+		return r.wrongState(ctx, c)
+	}
+	if err = rt.Start(ctx, id); errors.Is(err, container.ErrState) || errors.Is(err, container.ErrNotFound) {
+		return r.wrongState(ctx, c)
+	}
 	var failed *container.StartError
 	if errors.As(err, &failed) {
 		with := *c
@@ -51,6 +49,15 @@ func (r *Runtime) StartContainer(ctx context.Context, id string) (err error) {
 	}
 	r.tell(ctx, id, c.Sandbox, runtimeapi.ContainerEventType_CONTAINER_STARTED_EVENT)
 	return nil
+}
+
+// wrongState says why a container cannot be started.
+func (r *Runtime) wrongState(ctx context.Context, c *ctr) error {
+	st, err := r.state(ctx, c)
+	if err != nil {
+		return err
+	}
+	return wrap(container.ErrState, "start container %s: it is in %s state", c.ID, criState(st))
 }
 
 // StopContainer sends the stop signal, waits up to timeout seconds for the end,
