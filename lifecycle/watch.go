@@ -65,14 +65,19 @@ func (r *Runner) events(ctx context.Context) error {
 }
 
 // hint makes the worker of the event's pod look; an event that does not name its
-// pod is for all.
+// pod is for all. What an action made is looked at when it ends, and not before.
 func (r *Runner) hint(e *runtimeapi.ContainerEventResponse) {
 	uid := e.GetPodSandboxStatus().GetMetadata().GetUid()
 	if uid == "" {
 		r.hintAll()
-	} else if w := r.worker(types.UID(uid)); w != nil {
+	} else if w := r.worker(types.UID(uid)); w != nil && !(isNew(e) && w.busy()) {
 		w.hint()
 	}
+}
+
+func isNew(e *runtimeapi.ContainerEventResponse) bool {
+	k := e.GetContainerEventType()
+	return k == runtimeapi.ContainerEventType_CONTAINER_CREATED_EVENT || k == runtimeapi.ContainerEventType_CONTAINER_STARTED_EVENT
 }
 
 func (r *Runner) hintAll() {

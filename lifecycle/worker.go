@@ -49,6 +49,8 @@ type worker struct {
 	looked   bool              // for log files
 	byLog    map[string]uint32
 
+	acting atomic.Int32 // actions whose result the mailbox has not got
+
 	// of the loop alone
 	inflight map[plan.Key]*running
 	wg       sync.WaitGroup
@@ -145,7 +147,7 @@ func (w *worker) step(ctx context.Context) (wakeAt time.Time, done bool, err err
 	if err := w.remember(p.Memory); err != nil {
 		return time.Time{}, false, err
 	}
-	w.publish(p.Status)
+	old := w.swapStatus(p.Status)
 	for _, key := range p.Cancel {
 		if run := w.inflight[key]; run != nil {
 			run.cancel()
@@ -158,6 +160,7 @@ func (w *worker) step(ctx context.Context) (wakeAt time.Time, done bool, err err
 	for _, a := range p.Actions {
 		w.start(ctx, a)
 	}
+	w.publish(old, p.Status) // no action waits for whoever listens
 	if p.Done {
 		return time.Time{}, true, w.forget()
 	}
@@ -203,6 +206,7 @@ func (w *worker) start(ctx context.Context, a plan.Action) {
 	ctx, cancel := context.WithCancel(ctx)
 	run := &running{action: a, started: time.Now(), cancel: cancel}
 	w.inflight[a.Key()] = run
+	w.acting.Add(1)
 	w.wg.Go(func() {
 		defer cancel()
 		res := w.perform(ctx, a)
@@ -210,10 +214,14 @@ func (w *worker) start(ctx context.Context, a plan.Action) {
 		res.Cancelled = res.Err != nil && ctx.Err() != nil
 		w.mu.Lock()
 		w.finished = append(w.finished, res)
+		w.acting.Add(-1)
 		w.mu.Unlock()
 		w.poke()
 	})
 }
+
+// busy tells that an action is under way, after which the loop looks anyway.
+func (w *worker) busy() bool { return w.acting.Load() > 0 }
 
 // poke makes the loop plan again.
 func (w *worker) poke() {
@@ -231,13 +239,17 @@ func (w *worker) hint() {
 	w.poke()
 }
 
-// publish makes the status known if it changed.
-func (w *worker) publish(s corev1.PodStatus) {
+// swapStatus makes s the last status, which actions read.
+func (w *worker) swapStatus(s corev1.PodStatus) (old corev1.PodStatus) {
 	w.statusMu.Lock()
-	same := equality.Semantic.DeepEqual(w.status, s)
-	w.status = s
-	w.statusMu.Unlock()
-	if !same && w.r.onStatus != nil {
+	defer w.statusMu.Unlock()
+	old, w.status = w.status, s
+	return old
+}
+
+// publish makes the status known if it changed.
+func (w *worker) publish(old, s corev1.PodStatus) {
+	if w.r.onStatus != nil && !equality.Semantic.DeepEqual(old, s) {
 		w.r.onStatus(w.pod(), s)
 	}
 }
