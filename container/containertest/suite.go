@@ -39,7 +39,7 @@ func Run(t *testing.T, newEnv func(t *testing.T) Env) {
 	}{
 		{"lifecycle", lifecycle}, {"exit codes", exitCodes}, {"ids", ids}, {"bad input", badInput},
 		{"wrong state", wrongState}, {"start errors", startErrors}, {"signals", signals},
-		{"delete", deletes}, {"list", lists}, {"events", events}, {"slow reader of events", slowEvents},
+		{"delete", deletes}, {"delete after an abandoned create", deleteAbandoned}, {"list", lists}, {"events", events}, {"slow reader of events", slowEvents},
 		{"many at once", manyAtOnce}, {"log", logs}, {"log split", logSplit}, {"log complete", logComplete},
 		{"log reopen", logReopen}, {"exec", execs}, {"exec streams", execStreams}, {"exec ends with ctx", execCancel},
 		{"exec terminal", execTerminal}, {"attach output", attachOutput}, {"attach stdin", attachStdin},

@@ -181,6 +181,34 @@ func signals(s *suite) {
 	}
 }
 
+// deleteAbandoned deletes what it began to create and gave up: whichever of the two
+// the runtime works on first, nothing may be left.
+func deleteAbandoned(s *suite) {
+	mine := map[string]bool{}
+	for i := range 60 {
+		spec := s.spec("exit", "0")
+		mine[spec.ID] = true
+		ctx, giveUp := context.WithCancel(s.ctx)
+		created := make(chan error, 1)
+		go func() { created <- s.Runtime.Create(ctx, spec) }()
+		time.Sleep(time.Duration(i) * 20 * time.Microsecond)
+		giveUp()
+		if err := <-created; err != nil {
+			s.is("a create that was given up", err, context.Canceled)
+		}
+		s.ok(s.Runtime.Delete(s.ctx, spec.ID))
+	}
+	s.create(s.spec("exit", "0")) // what was begun before is done by now
+	all, err := s.Runtime.List(s.ctx)
+	s.ok(err)
+	for _, st := range all {
+		if mine[st.ID] {
+			s.Errorf("container %s is there, though it was deleted", st.ID)
+			s.ok(s.Runtime.Delete(s.ctx, st.ID))
+		}
+	}
+}
+
 func deletes(s *suite) {
 	s.ok(s.Runtime.Delete(s.ctx, "nobody"))
 	running, created := s.start("ignore"), s.spec("exit", "0")

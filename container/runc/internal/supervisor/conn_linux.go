@@ -201,6 +201,12 @@ func (c *conn) dispatch(m *wire.Message) {
 		c.answer(m.ID, nil, errors.New("the call's id is taken, or too many calls are under way"))
 		return
 	}
+	if m.Op == wire.OpCreate {
+		closeFiles(m.Files)
+		create := c.s.create(m)
+		c.run(k, func() (any, error) { return nil, create() })
+		return
+	}
 	c.run(k, func() (any, error) { return c.s.handle(k, m) })
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/lifepod/lifepod/container"
 	"github.com/lifepod/lifepod/container/internal/crilog"
 	"github.com/lifepod/lifepod/container/runc/internal/pidfd"
+	"github.com/lifepod/lifepod/container/runc/internal/wire"
 	"github.com/lifepod/lifepod/internal/sys"
 )
 
@@ -25,26 +26,35 @@ var (
 )
 
 // create makes a container up to the moment before its program is executed, by
-// libcontainer or a runtime program.
-func (s *Supervisor) create(spec container.Spec, runtime []string) error {
-	if err := s.check(spec); err != nil {
-		return err
+// libcontainer or a runtime program. It takes the id at once, so that a Delete which
+// is read after this Create finds the container; the function that it returns does
+// the rest.
+func (s *Supervisor) create(m *wire.Message) func() error {
+	var r wire.Create
+	err := decode(m, &r)
+	if err == nil {
+		err = s.check(r.Spec)
 	}
-	if len(runtime) > 0 && !filepath.IsAbs(runtime[0]) {
-		return fmt.Errorf("create container %s: the runtime program %q must be an absolute path", spec.ID, runtime[0])
+	if err == nil && len(r.Runtime) > 0 && !filepath.IsAbs(r.Runtime[0]) {
+		err = fmt.Errorf("create container %s: the runtime program %q must be an absolute path", r.Spec.ID, r.Runtime[0])
 	}
-	c := s.newCtr(spec)
+	if err != nil {
+		return func() error { return err }
+	}
+	c := s.newCtr(r.Spec)
 	c.op.Lock()
-	defer c.op.Unlock()
 	if !s.reserve(c) {
-		return fmt.Errorf("create container %s: %w", c.id, container.ErrExists)
+		return func() error { return fmt.Errorf("create container %s: %w", c.id, container.ErrExists) }
 	}
-	if err := c.create(spec, runtime); err != nil {
-		return fmt.Errorf("create container %s: %w", c.id, errors.Join(err, c.remove()))
+	return func() error {
+		defer c.op.Unlock()
+		if err := c.create(r.Spec, r.Runtime); err != nil {
+			return fmt.Errorf("create container %s: %w", c.id, errors.Join(err, c.remove()))
+		}
+		s.publish(container.Event{ID: c.id, Kind: container.EventCreated})
+		s.hold(c)
+		return nil
 	}
-	s.publish(container.Event{ID: c.id, Kind: container.EventCreated})
-	s.hold(c)
-	return nil
 }
 
 // check refuses what an agent must not ask for.

@@ -58,12 +58,6 @@ func (s *Supervisor) handlePlain(m *wire.Message) (any, error) {
 	case wire.OpPrepare:
 		s.prepare()
 		return nil, nil
-	case wire.OpCreate:
-		var r wire.Create
-		if err := decode(m, &r); err != nil {
-			return nil, err
-		}
-		return nil, s.create(r.Spec, r.Runtime)
 	case wire.OpUpdate:
 		var u wire.Update
 		if err := decode(m, &u); err != nil {
