@@ -19,6 +19,10 @@ import (
 // same code that drives a pod after Run. Since it returns no handles, it tells what
 // happens to the log of the Options.
 func (n *Node) Agent(ctx context.Context) error {
+	// Also without pods: Close then removes what is left of the cgroups above them.
+	if _, err := n.drive(); err != nil {
+		return err
+	}
 	w, err := sys.WatchDirs(n.podsDir())
 	if err != nil {
 		return err
