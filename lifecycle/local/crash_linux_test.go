@@ -80,7 +80,7 @@ spec:
 
 // crashPoints is how many points the recording run must reach; it only grows. Two
 // more are reached where no other root is: host settings are set back then.
-const crashPoints = 130
+const crashPoints = 140
 
 // crashSample is how many of them the usual test run tries. LIFEPOD_CRASH_POINTS
 // is "all" for each of them (make crashpoints), "every" for each time that each
