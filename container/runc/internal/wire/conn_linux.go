@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -14,13 +15,17 @@ import (
 // Conn sends and receives messages. Send may be called concurrently, Receive by
 // one goroutine.
 type Conn struct {
-	c    *net.UnixConn
-	send sync.Mutex
-	oob  []byte
+	c       *net.UnixConn
+	raw     syscall.RawConn
+	timeout time.Duration
+	send    sync.Mutex
+	oob     []byte
 
 	mu      sync.Mutex // guards what follows, and the read deadline
 	stopped bool
 	inFrame bool
+	begun   time.Time // the frame
+	limited bool      // there is a read deadline
 }
 
 // ErrStopped is what Receive returns after Stop.
@@ -28,7 +33,8 @@ var ErrStopped = errors.New("the connection is stopped")
 
 // NewConn speaks over c, which it owns from now on.
 func NewConn(c *net.UnixConn) *Conn {
-	return &Conn{c: c, oob: make([]byte, unix.CmsgSpace(4*(MaxFiles+1)))}
+	raw, _ := c.SyscallConn() // it fails for nil alone
+	return &Conn{c: c, raw: raw, timeout: FrameTimeout, oob: make([]byte, unix.CmsgSpace(4*(MaxFiles+1)))}
 }
 
 // Close ends the connection; a Receive that waits returns. Closing twice is nil.
@@ -41,12 +47,9 @@ func (c *Conn) Close() error {
 
 // PeerUID is the user of the process at the other end when it connected.
 func (c *Conn) PeerUID() (uint32, error) {
-	raw, err := c.c.SyscallConn()
-	if err != nil {
-		return 0, err
-	}
 	var cred *unix.Ucred
-	if cerr := raw.Control(func(fd uintptr) {
+	var err error
+	if cerr := c.raw.Control(func(fd uintptr) {
 		cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
 	}); cerr != nil {
 		return 0, cerr
@@ -73,13 +76,36 @@ func (c *Conn) Send(m *Message) error {
 	}
 	c.send.Lock()
 	defer c.send.Unlock()
-	if err := c.c.SetWriteDeadline(time.Now().Add(FrameTimeout)); err != nil {
+	if n := c.sendNow(frame, oob); n < len(frame) {
+		return c.sendRest(frame, n, oob)
+	}
+	return nil
+}
+
+// sendNow sends what can be sent at once, mostly all: a deadline is a timer, which
+// wakes a thread when it is set and another one when it has passed.
+func (c *Conn) sendNow(frame, oob []byte) (n int) {
+	_ = c.raw.Write(func(fd uintptr) bool {
+		// What is wrong, sendRest will meet.
+		n, _ = unix.SendmsgN(int(fd), frame, oob, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+		return true
+	})
+	return max(n, 0)
+}
+
+// sendRest waits for room for what is left of a frame after n bytes.
+func (c *Conn) sendRest(frame []byte, n int, oob []byte) error {
+	if err := c.c.SetWriteDeadline(time.Now().Add(c.timeout)); err != nil {
 		return err
 	}
-	n, _, err := c.c.WriteMsgUnix(frame, oob, nil)
-	if err == nil && n < len(frame) {
-		_, err = c.c.Write(frame[n:])
+	defer c.c.SetWriteDeadline(time.Time{}) //nolint:errcheck // then it is closed
+	if n == 0 {
+		var err error
+		if n, _, err = c.c.WriteMsgUnix(frame, oob, nil); err != nil {
+			return err
+		}
 	}
+	_, err := c.c.Write(frame[n:])
 	return err
 }
 
@@ -102,7 +128,7 @@ func (c *Conn) Stop() {
 	defer c.mu.Unlock()
 	c.stopped = true
 	if !c.inFrame {
-		_ = c.c.SetReadDeadline(time.Unix(1, 0))
+		_ = c.limit(time.Unix(1, 0))
 	}
 }
 
@@ -116,10 +142,14 @@ func (c *Conn) Resume() {
 // Fd is the connection's descriptor, for as long as it is not closed.
 func (c *Conn) Fd() int {
 	n := -1
-	if raw, err := c.c.SyscallConn(); err == nil {
-		_ = raw.Control(func(fd uintptr) { n = int(fd) })
-	}
+	_ = c.raw.Control(func(fd uintptr) { n = int(fd) })
 	return n
+}
+
+// limit sets the read deadline.
+func (c *Conn) limit(at time.Time) error {
+	c.limited = !at.IsZero()
+	return c.c.SetReadDeadline(at)
 }
 
 // between says that no message has begun.
@@ -130,15 +160,28 @@ func (c *Conn) between() error {
 		return ErrStopped
 	}
 	c.inFrame = false
-	return c.c.SetReadDeadline(time.Time{})
+	if !c.limited {
+		return nil
+	}
+	return c.limit(time.Time{})
 }
 
 // within says that one has.
 func (c *Conn) within() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.inFrame = true
-	return c.c.SetReadDeadline(time.Now().Add(FrameTimeout))
+	c.inFrame, c.begun = true, time.Now()
+	if !c.limited {
+		return nil // it will hardly need one: see sendNow
+	}
+	return c.limit(c.begun.Add(c.timeout))
+}
+
+// late says that the rest of a message has to be waited for.
+func (c *Conn) late() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.limit(c.begun.Add(c.timeout))
 }
 
 // Receive waits for the next message, without limit until its first byte is
@@ -190,36 +233,65 @@ func (c *Conn) receive(files *[]*os.File) (*Message, error) {
 	return m, nil
 }
 
+// fill reads all of b, within the frame's time.
 func (c *Conn) fill(b []byte, files *[]*os.File) error {
-	for len(b) > 0 {
-		n, err := c.read(b, files)
-		if err != nil {
+	if len(b) == 0 {
+		return nil
+	}
+	n, err := c.readNow(b, files)
+	if err != nil || n == len(b) {
+		return err
+	}
+	if err := c.late(); err != nil {
+		return err
+	}
+	for b = b[n:]; len(b) > 0; b = b[n:] {
+		if n, err = c.read(b, files); err != nil {
 			return err
 		}
-		b = b[n:]
 	}
 	return nil
 }
 
+// read waits for some bytes.
 func (c *Conn) read(b []byte, files *[]*os.File) (int, error) {
 	n, oobn, flags, _, err := c.c.ReadMsgUnix(b, c.oob)
 	if err != nil {
 		return 0, err
 	}
+	if n == 0 {
+		return 0, net.ErrClosed
+	}
+	return n, c.took(oobn, flags, files)
+}
+
+// readNow reads what is there, if anything is.
+func (c *Conn) readNow(b []byte, files *[]*os.File) (int, error) {
+	var n, oobn, flags int
+	_ = c.raw.Read(func(fd uintptr) bool {
+		// What is wrong, read will meet.
+		n, oobn, flags, _, _ = unix.Recvmsg(int(fd), b, c.oob, unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
+		return true
+	})
+	if n <= 0 {
+		return 0, nil
+	}
+	return n, c.took(oobn, flags, files)
+}
+
+// took looks at what came beside the bytes, and keeps the files.
+func (c *Conn) took(oobn, flags int, files *[]*os.File) error {
 	if oobn > 0 {
 		got, err := parseRights(c.oob[:oobn])
 		*files = append(*files, got...)
 		if err != nil {
-			return 0, err
+			return err
 		}
 	}
 	if flags&unix.MSG_CTRUNC != 0 || len(*files) > MaxFiles {
-		return 0, errors.New("too many descriptors in one frame")
+		return errors.New("too many descriptors in one frame")
 	}
-	if n == 0 {
-		return 0, net.ErrClosed
-	}
-	return n, nil
+	return nil
 }
 
 func parseRights(oob []byte) ([]*os.File, error) {

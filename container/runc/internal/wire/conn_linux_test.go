@@ -1,10 +1,13 @@
 package wire
 
 import (
+	"errors"
 	"io"
 	"net"
 	"os"
+	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -80,6 +83,39 @@ func TestBadFramesEndTheConnection(t *testing.T) {
 		a.Close()
 		if m, err := c.Receive(); err == nil {
 			t.Errorf("%s: received %+v", name, m)
+		}
+	}
+}
+
+// A frame that stalls ends the connection after its time, on either side.
+func TestStalledFrames(t *testing.T) {
+	a, b, _ := pair(t)
+	a.timeout, b.timeout = time.Millisecond, time.Millisecond
+	if err := a.Send(&Message{Op: "x", Body: Body(make([]byte, 2<<20))}); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("Send returned %v", err)
+	}
+	if _, err := b.Receive(); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("Receive returned %v", err)
+	}
+}
+
+func TestFrameInParts(t *testing.T) {
+	_, b, raw := pair(t)
+	frame, err := encode(&Message{Op: "x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() {
+		for _, part := range [][]byte{frame[:2], frame[2:9], frame[9:], frame} {
+			_, _ = raw.Write(part)
+			time.Sleep(5 * time.Millisecond) // it is read by itself
+		}
+	})
+	for range 2 {
+		if m, err := b.Receive(); err != nil || m.Op != "x" {
+			t.Errorf("received %+v, %v", m, err)
 		}
 	}
 }
