@@ -27,6 +27,7 @@ var (
 	idle       = flag.Duration("idle", 0, "how long to watch 20 idle pods; 0 for not at all")
 	upgrades   = flag.Int("upgrades", 5, "upgrades of the supervisor after which its memory is measured again, with -many; 0 for none")
 	watched    = flag.String("watch", "", "look at these two processes for this program; not for users")
+	runDir     = flag.String("run", "", "where the run directory is made; empty means on the root's disk, /dev/shm is a tmpfs, as /run mostly is")
 	seccomp    = flag.Bool("seccomp", false, "give the container the default seccomp profile")
 )
 
@@ -49,6 +50,12 @@ func run(ctx context.Context) error {
 	}
 	defer os.RemoveAll(root)
 	o := local.Options{Root: root}
+	if *runDir != "" {
+		if o.Run, err = os.MkdirTemp(*runDir, "lpbench"); err != nil {
+			return err
+		}
+		defer os.RemoveAll(o.Run)
+	}
 	if *supervisor != "" {
 		if o.Supervisor, err = filepath.Abs(*supervisor); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -144,7 +145,7 @@ func (b *bench) report(when string) error {
 
 // supervisorPID finds the process by its command line: lifepod-supervisor RUN.
 func (b *bench) supervisorPID() (int, error) {
-	run := "/run/lifepod-" + local.RootID(b.root)
+	run := cmp.Or(b.options.Run, "/run/lifepod-"+local.RootID(b.root))
 	procs, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil {
 		return 0, err
