@@ -47,8 +47,8 @@ type PullOptions struct {
 	// already, from blobs that are packed otherwise. To run the image needs none of
 	// them, to save it does.
 	AllBlobs bool
-	// Progress, if set, is called with what happened, one call at a time. It
-	// must not block for long: the pull waits for it.
+	// Progress, if set, is called with what happened, one call at a time. The pull
+	// waits for it; for one that does not, and a loop, see [Store.Pulling].
 	Progress func(Progress)
 	// Verify, if set, is asked when the manifest is known and before any layer
 	// is fetched.

@@ -554,25 +554,3 @@ func TestVerify(t *testing.T) {
 	}
 	checkEmpty(t, s)
 }
-
-func TestProgress(t *testing.T) {
-	s, reg, host := open(t, image.Options{})
-	if _, err := reg.Add("a:1", imagetest.Random(1, 3, 1000)); err != nil {
-		t.Fatal(err)
-	}
-	last := map[int]image.Progress{}
-	_, err := s.Pull(t.Context(), host+"/a:1", image.PullOptions{Progress: func(p image.Progress) {
-		if old := last[p.Index]; p.Bytes < old.Bytes || old.Phase == image.Done {
-			t.Errorf("%+v after %+v", p, old)
-		}
-		last[p.Index] = p
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range 3 {
-		if p := last[i]; p.Phase != image.Done || p.Bytes != p.Total || p.Total == 0 {
-			t.Errorf("layer %d ended as %+v", i, p)
-		}
-	}
-}
