@@ -2,6 +2,7 @@ package ocispec
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -230,26 +231,69 @@ func TestMounts(t *testing.T) {
 	}
 }
 
+// Each of an image's Entrypoint and Cmd and of a container's command and args is
+// set or not: 16 cases, of which Kubernetes' documentation lists four with an
+// image that sets both. A command drops the image's Cmd, too. What is not set may
+// be absent or empty; both mean the same.
 func TestArgs(t *testing.T) {
-	for name, c := range map[string]struct {
-		command, args, entrypoint, cmd, want []string
-	}{
-		"the image's":                     {nil, nil, []string{"e"}, []string{"c"}, []string{"e", "c"}},
-		"args replace Cmd":                {nil, []string{"a"}, []string{"e"}, []string{"c"}, []string{"e", "a"}},
-		"command replaces both":           {[]string{"x"}, nil, []string{"e"}, []string{"c"}, []string{"x"}},
-		"command and args":                {[]string{"x"}, []string{"a"}, []string{"e"}, []string{"c"}, []string{"x", "a"}},
-		"no entrypoint":                   {nil, nil, nil, []string{"c"}, []string{"c"}},
-		"an empty entrypoint is none":     {nil, nil, []string{""}, []string{"c"}, []string{"c"}},
-		"nothing":                         {nil, nil, nil, nil, nil},
-		"an empty command is no command":  {[]string{}, nil, []string{"e"}, nil, []string{"e"}},
-		"an empty entrypoint and nothing": {nil, nil, []string{""}, nil, nil},
+	const command, args, entrypoint, cmd = 8, 4, 2, 1
+	for set, want := range [16]string{
+		0:                           "",
+		cmd:                         "c",
+		entrypoint:                  "e",
+		entrypoint | cmd:            "e c",
+		args:                        "a",
+		args | cmd:                  "a",
+		args | entrypoint:           "e a",
+		args | entrypoint | cmd:     "e a",
+		command:                     "x",
+		command | cmd:               "x",
+		command | entrypoint:        "x",
+		command | entrypoint | cmd:  "x",
+		command | args:              "x a",
+		command | args | cmd:        "x a",
+		command | args | entrypoint: "x a",
+		15:                          "x a",
 	} {
-		got, err := Args(&runtimeapi.ContainerConfig{Command: c.command, Args: c.args}, imagespec.ImageConfig{Entrypoint: c.entrypoint, Cmd: c.cmd})
-		if !slices.Equal(got, c.want) || (err != nil) != (c.want == nil) {
-			t.Errorf("%s: %q %v, want %q", name, got, err, c.want)
+		for which, unset := range map[string][]string{"absent": nil, "empty": {}} {
+			one := func(bit int, value string) []string {
+				if set&bit != 0 {
+					return []string{value}
+				}
+				return unset
+			}
+			c := &runtimeapi.ContainerConfig{Command: one(command, "x"), Args: one(args, "a")}
+			img := imagespec.ImageConfig{Entrypoint: one(entrypoint, "e"), Cmd: one(cmd, "c")}
+			checkArgs(t, fmt.Sprintf("%04b, else %s", set, which), c, img, want)
 		}
-		if err != nil && !strings.Contains(err.Error(), "no command specified") {
-			t.Errorf("%s: %v", name, err)
+	}
+	nobody := imagespec.ImageConfig{Entrypoint: []string{""}, Cmd: []string{"c"}} // Docker's way to unset one
+	checkArgs(t, "an empty entrypoint", &runtimeapi.ContainerConfig{}, nobody, "c")
+	checkArgs(t, "an empty entrypoint and args", &runtimeapi.ContainerConfig{Args: []string{"a"}}, nobody, "a")
+	checkArgs(t, "an empty entrypoint alone", &runtimeapi.ContainerConfig{}, imagespec.ImageConfig{Entrypoint: []string{""}}, "")
+}
+
+func checkArgs(t *testing.T, name string, c *runtimeapi.ContainerConfig, img imagespec.ImageConfig, want string) {
+	t.Helper()
+	got, err := Args(c, img)
+	if strings.Join(got, " ") != want || (err == nil) != (want != "") || err != nil && !strings.Contains(err.Error(), "no command specified") {
+		t.Errorf("%s: %q %v, want %q", name, got, err, want)
+	}
+	if len(got) > 0 {
+		got[0] = "changed"
+	}
+	if strings.Contains(strings.Join(slices.Concat(c.GetCommand(), c.GetArgs(), img.Entrypoint, img.Cmd), " "), "changed") {
+		t.Errorf("%s: it shares memory with what it was made of", name)
+	}
+}
+
+func TestCwd(t *testing.T) {
+	for _, c := range []struct{ container, image, want string }{
+		{"", "", "/"}, {"", "/srv", "/srv"}, {"/own", "/srv", "/own"}, {"", "srv", "/srv"}, {"", "/a/../../b/", "/b"}, {"../x", "", "/x"},
+	} {
+		got := Cwd(&runtimeapi.ContainerConfig{WorkingDir: c.container}, imagespec.ImageConfig{WorkingDir: c.image})
+		if got != c.want {
+			t.Errorf("%q over %q: %s, want %s", c.container, c.image, got, c.want)
 		}
 	}
 }
@@ -309,8 +353,8 @@ func TestResolveUser(t *testing.T) {
 		"the message's name":               {"", &runtimeapi.LinuxContainerSecurityContext{RunAsUsername: "app"}, User{1000, 1001, []uint32{0, 1001, 2000}}, ""},
 		"more groups":                      {"app", &runtimeapi.LinuxContainerSecurityContext{SupplementalGroups: []int64{9, 2000}}, User{1000, 1001, []uint32{0, 9, 1001, 2000}}, ""},
 		"strictly these groups":            {"app", &runtimeapi.LinuxContainerSecurityContext{SupplementalGroups: []int64{9}, SupplementalGroupsPolicy: 1}, User{1000, 1001, []uint32{9, 1001}}, ""},
-		"a name that nobody has":           {"ghost", nil, User{}, "no such user"},
-		"a group that nobody has":          {"app:ghosts", nil, User{}, "no such group"},
+		"a name that nobody has":           {"ghost", nil, User{}, "no users found"},
+		"a group that nobody has":          {"app:ghosts", nil, User{}, "no groups found"},
 		"a group without a user":           {"", &runtimeapi.LinuxContainerSecurityContext{RunAsGroup: id(5)}, User{}, `user group "5" is specified without user`},
 		"an id beyond 31 bits":             {"2147483648", nil, User{}, "out of range"},
 		"a negative id":                    {"", &runtimeapi.LinuxContainerSecurityContext{RunAsUser: id(-1)}, User{}, "out of range"},

@@ -97,7 +97,7 @@ func primary(root fs.FS, who, group string) (User, error) {
 		case numeric:
 			u.UID = id
 		case !found:
-			return u, fmt.Errorf("user %q: no such user in the image's /etc/passwd", who)
+			return u, fmt.Errorf("user %q: no users found in the image's /etc/passwd", who)
 		default:
 			u.UID = uint32(entry.Uid)
 		}
@@ -120,7 +120,7 @@ func primary(root fs.FS, who, group string) (User, error) {
 		return u, err
 	}
 	if len(gs) == 0 {
-		return u, fmt.Errorf("group %q: no such group in the image's /etc/group", group)
+		return u, fmt.Errorf("group %q: no groups found in the image's /etc/group", group)
 	}
 	u.GID = uint32(gs[0].Gid)
 	return u, nil
