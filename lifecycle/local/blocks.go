@@ -13,6 +13,7 @@ import (
 	"github.com/lifepod/lifepod/cri"
 	"github.com/lifepod/lifepod/image"
 	"github.com/lifepod/lifepod/lifecycle"
+	"github.com/lifepod/lifepod/lifecycle/local/imagegc"
 	"github.com/lifepod/lifepod/lifecycle/podcgroup"
 	"github.com/lifepod/lifepod/netns"
 	"github.com/lifepod/lifepod/netns/bridge"
@@ -25,6 +26,7 @@ type blocks struct {
 	runtime    lifecycle.Runtime
 	images     lifecycle.Images
 	store      *image.Store // nil with another CRI
+	gc         *imagegc.Collector
 	containers container.Runtime
 	volumes    *volume.Manager
 	cgroups    *cgroups.Manager
@@ -86,7 +88,8 @@ func (b *blocks) openRuntime(n *Node) error {
 		return err
 	}
 	b.closers = append(b.closers, func() error { return rt.Close(context.Background()) })
-	b.name, b.runtime, b.images = "lifepod", rt, rt
+	b.gc = imagegc.New(b.store, imagegc.Options{GCOptions: n.o.ImageGC, Event: n.onNodeEvent, Log: n.o.Log})
+	b.name, b.runtime, b.images = "lifepod", rt, roomy{rt, b.gc}
 	return nil
 }
 

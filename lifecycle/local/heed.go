@@ -10,14 +10,14 @@ import (
 )
 
 // heed begins to listen to other processes: they write the end of a pod that this
-// one drives into its pod.json. Run and adopt add the pods' directories to n.watch.
-func (n *Node) heed(runner *lifecycle.Runner) error {
+// one drives into its pod.json, until ctx ends. Run and adopt add the pods'
+// directories to n.watch.
+func (n *Node) heed(ctx context.Context, runner *lifecycle.Runner) error {
 	w, err := sys.WatchDirs()
 	if err != nil {
 		return err
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	n.watch, n.unheed = w, stop
+	n.watch = w
 	n.wg.Go(func() {
 		defer w.Close()
 		for ctx.Err() == nil {

@@ -32,11 +32,12 @@ type Node struct {
 	blocks blocks
 	client typed.Client
 	node   lifecycle.Node
+	events feed[corev1.Event] // of the node itself
 
 	mu     sync.Mutex
-	runner *lifecycle.Runner // made when the first pod is driven
-	watch  *sys.DirWatch     // of the driven pods' directories, made with the runner
-	unheed context.CancelFunc
+	runner *lifecycle.Runner  // made when the first pod is driven
+	watch  *sys.DirWatch      // of the driven pods' directories, made with the runner
+	rest   context.CancelFunc // ends what was begun with the runner
 	pods   map[types.UID]*driven
 	closed bool
 	wg     sync.WaitGroup
@@ -85,9 +86,10 @@ func (n *Node) Close() error {
 	var err error
 	if runner != nil {
 		err = runner.Close()
-		n.unheed()
+		n.rest()
 	}
 	n.wg.Wait()
+	n.events.close()
 	n.mu.Lock()
 	for _, d := range n.pods {
 		d.release()
@@ -121,8 +123,14 @@ func (n *Node) drive() (*lifecycle.Runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := n.heed(runner); err != nil {
+	ctx, rest := context.WithCancel(context.Background())
+	if err := n.heed(ctx, runner); err != nil {
+		rest()
 		return nil, errors.Join(err, runner.Close())
+	}
+	n.rest = rest
+	if gc := n.blocks.gc; gc != nil {
+		n.wg.Go(func() { gc.Run(ctx) })
 	}
 	n.runner = runner
 	return runner, nil

@@ -17,6 +17,7 @@ import (
 	"github.com/lifepod/lifepod/image"
 	"github.com/lifepod/lifepod/image/credentials"
 	"github.com/lifepod/lifepod/image/pacing"
+	"github.com/lifepod/lifepod/image/policy"
 	"github.com/lifepod/lifepod/image/pullrecord"
 	"github.com/lifepod/lifepod/lifecycle"
 	"github.com/lifepod/lifepod/netns"
@@ -52,6 +53,11 @@ type Options struct {
 	Images image.Options
 	Pull   image.PullOptions
 
+	// ImageGC says which images that nothing uses go, and when; see package imagegc.
+	// The zero value is Kubernetes' defaults: above 85 % of the filesystem, down to
+	// 80 %, not younger than 2 min. A HighPercent of 100 keeps them all.
+	ImageGC policy.GCOptions
+
 	// Credentials log in to registries for all pods, after the pods' own pull
 	// secrets: dockerconfig.Files(nil) those of this user, plugin.Load the kubelet's
 	// credential providers. Nil means none.
@@ -66,7 +72,7 @@ type Options struct {
 
 	// Network, Containers and CRI replace blocks; nil means the built-in bridge,
 	// libcontainer under a supervisor, and lifepod's own CRI runtime. With a CRI,
-	// the image store, Network and Containers are not used.
+	// the image store, ImageGC, Network and Containers are not used.
 	Network    netns.Network
 	Containers container.Runtime
 	CRI        *CRI

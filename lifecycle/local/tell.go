@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"iter"
 	"os"
 	"path/filepath"
 	"time"
@@ -34,21 +35,37 @@ func (n *Node) onStatus(p *corev1.Pod, s corev1.PodStatus) {
 
 // onEvent keeps an event with its pod and tells the readers of a handle.
 func (n *Node) onEvent(p *corev1.Pod, e plan.Event) {
-	now := metav1.NewTime(time.Now())
-	ev := corev1.Event{
-		ObjectMeta: metav1.ObjectMeta{Namespace: p.Namespace},
-		InvolvedObject: corev1.ObjectReference{
-			Kind: "Pod", APIVersion: "v1", Namespace: p.Namespace, Name: p.Name, UID: p.UID, FieldPath: e.FieldPath,
-		},
-		Type: e.Type, Reason: e.Reason, Message: e.Message, FirstTimestamp: now, LastTimestamp: now, Count: 1,
-		Source: corev1.EventSource{Component: "lifepod", Host: n.name},
-	}
+	ev := n.event(corev1.ObjectReference{
+		Kind: "Pod", APIVersion: "v1", Namespace: p.Namespace, Name: p.Name, UID: p.UID, FieldPath: e.FieldPath,
+	}, e.Type, e.Reason, e.Message)
+	ev.Namespace = p.Namespace
 	if err := appendEvent(n.eventsFile(p.UID), ev); err != nil {
 		n.o.Log.V(1).Info("keep event", "pod", p.Name, "error", err.Error())
 	}
 	if d := n.driven(p.UID); d != nil {
 		d.events.add(ev)
 	}
+}
+
+func (n *Node) event(about corev1.ObjectReference, kind, reason, message string) corev1.Event {
+	now := metav1.NewTime(time.Now())
+	return corev1.Event{
+		InvolvedObject: about, Type: kind, Reason: reason, Message: message, FirstTimestamp: now, LastTimestamp: now, Count: 1,
+		Source: corev1.EventSource{Component: "lifepod", Host: n.name},
+	}
+}
+
+// onNodeEvent tells of a warning about the node itself.
+func (n *Node) onNodeEvent(reason, message string) {
+	n.o.Log.Info(message, "type", corev1.EventTypeWarning, "reason", reason, "node", n.name)
+	about := corev1.ObjectReference{Kind: "Node", APIVersion: "v1", Name: n.name, UID: types.UID(n.name)}
+	n.events.add(n.event(about, corev1.EventTypeWarning, reason, message))
+}
+
+// Events yields the events of the node itself in this process, from the first on
+// until Close or the end of ctx: images that could not be collected.
+func (n *Node) Events(ctx context.Context) iter.Seq2[corev1.Event, error] {
+	return n.events.all(ctx, false)
 }
 
 func (n *Node) eventsFile(uid types.UID) string { return filepath.Join(n.podDir(uid), "events.jsonl") }
