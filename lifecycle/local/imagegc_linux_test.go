@@ -114,7 +114,9 @@ func TestRoomForAPull(t *testing.T) {
 	heavy(t, registry, "x:v1", "x:v1", "x:v1", "fourth:v1") // with a seed of its own
 	fourth := runManifest(t, n, heavyPod("fourth"))
 	awaitEvent(t, fourth, "Failed", "no space left on device")
+	stop(t, fourth) // it would be tried again after a while
 	stop(t, second) // its image may go now
+	fourth = runManifest(t, n, heavyPod("fourth"))
 	until(t, fourth, phase(corev1.PodRunning))
 	if got := strings.Join(images(), " "); strings.Contains(got, "second") || !strings.Contains(got, "third") {
 		t.Errorf("images %q", got)
