@@ -124,7 +124,10 @@ func (s *Store) recorded(tx *bolt.Tx, name string) (key string, r refRecord, m m
 		if r, ok, err = get[refRecord](tx, bucketRefs, key); err != nil {
 			return "", r, m, err
 		} else if ok {
-			m, _, err = get[manifestRecord](tx, bucketManifests, r.Manifest.String())
+			m, ok, err = get[manifestRecord](tx, bucketManifests, r.Manifest.String())
+			if err == nil && !ok {
+				err = ErrNotFound
+			}
 			return key, r, m, err
 		}
 	}
@@ -132,14 +135,12 @@ func (s *Store) recorded(tx *bolt.Tx, name string) (key string, r refRecord, m m
 	if err != nil {
 		return "", r, m, err
 	}
-	err = each(tx, bucketManifests, func(k string, one manifestRecord) error {
-		if one.Config == id && (r.Manifest == "" || !s.whole(m) && s.whole(one)) {
-			r.Manifest, m = digest.Digest(k), one
+	all, _, err := manifestsOf(tx, id)
+	for _, d := range all {
+		one, _, gerr := get[manifestRecord](tx, bucketManifests, d.String())
+		if err = errors.Join(err, gerr); r.Manifest == "" || !s.whole(m) && s.whole(one) {
+			r.Manifest, m = d, one
 		}
-		return nil
-	})
-	if err == nil && r.Manifest == "" {
-		err = ErrNotFound
 	}
 	r.Digest = r.Manifest
 	return "", r, m, err
