@@ -9,6 +9,10 @@
 // another host or port or to plain text, nor does the host there get any by
 // asking; headers that hosts.toml sets go to their host alone; none of it stands
 // in an error. No registry elsewhere leads to this machine or to its link.
+//
+// go-containerregistry's transport is not used: it asks for a challenge at the
+// host's root alone, where a mirror may lie below a path, sends credentials to any
+// realm that an answer names, and puts a token server's answer into its errors.
 package remote
 
 import (

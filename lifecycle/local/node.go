@@ -130,7 +130,7 @@ func (n *Node) drive() (*lifecycle.Runner, error) {
 	}
 	n.rest = rest
 	if gc := n.blocks.gc; gc != nil {
-		n.wg.Go(func() { gc.Run(ctx) })
+		n.wg.Go(func() { gc.Run(ctx, runner.PrunePullRecords) })
 	}
 	n.runner = runner
 	return runner, nil

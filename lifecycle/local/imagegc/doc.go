@@ -61,8 +61,9 @@ func New(s Store, o Options) *Collector {
 }
 
 // Run collects until ctx ends, for the first time after a period: a disk that is
-// full already fails the pull that needs it, and that asks by itself.
-func (c *Collector) Run(ctx context.Context) {
+// full already fails the pull that needs it, and that asks by itself. after is called
+// after each collection, for what is kept of images beside them.
+func (c *Collector) Run(ctx context.Context, after func(context.Context) error) {
 	if c.off() {
 		return
 	}
@@ -79,6 +80,9 @@ func (c *Collector) Run(ctx context.Context) {
 		case <-next.C:
 		}
 		c.collect(ctx)
+		if err := after(ctx); err != nil && ctx.Err() == nil {
+			c.o.Log.Error(err, "after a collection of images")
+		}
 		next.Reset(Period)
 	}
 }

@@ -18,6 +18,7 @@ import (
 
 // fakeStore is a disk of 100 bytes with images, and policy's decisions over them.
 type fakeStore struct {
+	ends    int // of collections, as after counts
 	mu      sync.Mutex
 	began   time.Time
 	other   int64 // bytes that are no image's
@@ -75,6 +76,14 @@ func (f *fakeStore) remove(g policy.GC) (freed image.Freed) {
 	return freed
 }
 
+// after counts the ends of collections, and fails.
+func (f *fakeStore) after(context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.ends++
+	return errors.New("no record can be removed")
+}
+
 func (f *fakeStore) told() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -118,7 +127,7 @@ func bubble(t *testing.T, o Options, do func(t *testing.T, s *fakeStore, c *Coll
 		c := New(s, o)
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan struct{})
-		go func() { defer close(done); c.Run(ctx) }()
+		go func() { defer close(done); c.Run(ctx, s.after) }()
 		do(t, s, c, func() []string { mu.Lock(); defer mu.Unlock(); return slices.Clone(events) })
 		stop()
 		<-done
@@ -143,6 +152,9 @@ func TestPeriod(t *testing.T) {
 		pass(16 * time.Minute)
 		if want := []string{"free at 5m0s", "free at 10m0s", "free at 15m0s"}; !slices.Equal(s.told(), want) || len(events()) > 0 {
 			t.Errorf("%q, events %q", s.told(), events())
+		}
+		if s.ends != 3 {
+			t.Errorf("3 collections had %d ends", s.ends)
 		}
 	})
 }
