@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -75,6 +76,11 @@ func TestInterrupt(t *testing.T) {
 
 // A terminal that closes, and output that nobody reads, end a run like Ctrl-C.
 func TestNobodyLooks(t *testing.T) {
+	// Where the tests themselves run under nohup, podrun would heed that: what has a
+	// handler here is at its default there.
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
 	for name, leave := range map[string]func(*exec.Cmd, *os.File) error{
 		"SIGHUP":      func(cmd *exec.Cmd, _ *os.File) error { return cmd.Process.Signal(syscall.SIGHUP) },
 		"closed pipe": func(_ *exec.Cmd, out *os.File) error { return out.Close() },
