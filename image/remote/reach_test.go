@@ -84,6 +84,7 @@ func TestNamesOfThisMachine(t *testing.T) {
 		{"itself, at another port", "registry.example", "registry.example:8080", "127.0.0.1", false},
 	} {
 		for by, lead := range leads {
+			c := c
 			if by == "foreign" && strings.HasPrefix(c.to, c.from) { // anybody can write that manifest
 				c.refused = true
 			}
