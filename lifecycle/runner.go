@@ -82,21 +82,25 @@ func (r *Runner) Close() error {
 // directory, of the caller too, is on disk when Start returns; the pod's first
 // steps do not wait for that. After an error nothing is left of the pod.
 func (r *Runner) Start(pod *corev1.Pod) error {
-	dir := r.podDir(pod.UID)
-	err := os.MkdirAll(dir, 0o700)
-	if err == nil {
-		err = writeRecord(dir, Record{Pod: pod}, false)
-	}
-	if err == nil {
-		err = r.begin(Record{Pod: pod}, plan.Memory{})
-	}
-	if err == nil {
-		if err = effectSync.Do(func() error { return sys.SyncFiles(dir) }); err != nil {
-			err = errors.Join(err, r.giveUp(pod.UID))
-		}
-	}
-	if err != nil {
+	if err := r.start(pod); err != nil {
 		return fmt.Errorf("start pod %s/%s: %w", pod.Namespace, pod.Name, err)
+	}
+	return nil
+}
+
+func (r *Runner) start(pod *corev1.Pod) error {
+	dir := r.podDir(pod.UID)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	if err := writeRecord(dir, Record{Pod: pod}, false); err != nil {
+		return err
+	}
+	if err := r.begin(Record{Pod: pod}, plan.Memory{}); err != nil {
+		return err
+	}
+	if err := effectSync.Do(func() error { return sys.SyncFiles(dir) }); err != nil {
+		return errors.Join(err, r.giveUp(pod.UID))
 	}
 	return nil
 }

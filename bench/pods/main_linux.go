@@ -60,6 +60,9 @@ func run(ctx context.Context) error {
 		if o.Supervisor, err = filepath.Abs(*supervisor); err != nil {
 			return err
 		}
+		if _, err := os.Stat(o.Supervisor); err != nil {
+			return fmt.Errorf("%w; build it with make bench", err)
+		}
 	}
 	stop, err := serve(&o)
 	if err != nil {

@@ -65,7 +65,7 @@ func TestImageConfig(t *testing.T) {
 	configured(t, registry, map[string]imagespec.ImageConfig{
 		"echo": {Entrypoint: []string{"/testbox", "echo", "E"}, Cmd: []string{"C"}},
 		"env":  {Entrypoint: []string{"/testbox", "env"}, Env: []string{"A=image", "B=image"}},
-		"pwd":  {Entrypoint: []string{"/testbox", "pwd"}, WorkingDir: "/work/here"},
+		"pwd":  {Entrypoint: []string{"/testbox", "pwd"}, WorkingDir: "/srv/here"},
 		"id":   {Entrypoint: []string{"/testbox", "id"}, User: "app"},
 		"ids":  {Entrypoint: []string{"/testbox", "id"}, User: "1000:extra"},
 		"data": {Entrypoint: []string{"/testbox", "read", "/data/seed"}, Volumes: map[string]struct{}{"/data": {}}},
@@ -88,7 +88,7 @@ func TestImageConfig(t *testing.T) {
 	// The kubelet passes an image's user on as the pod's own, without its group.
 	for container, want := range map[string]string{
 		"image": "E C\n", "args": "E A\n", "command": "X\n", "both": "X A\n",
-		"pwd": "/work/here\n", "pwd-of-pod": "/else\n",
+		"pwd": "/srv/here\n", "pwd-of-pod": "/else\n",
 		"name": "uid 1000 gid 1001 groups [1001 2000]\n", "ids": "uid 1000 gid 1001 groups [1001 2000]\n", "uid": "uid 7 gid 8 groups [8]\n",
 		"volume": "from the image\n",
 	} {

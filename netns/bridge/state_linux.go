@@ -12,7 +12,6 @@ import (
 
 	"github.com/lifepod/lifepod/internal/sys"
 	"github.com/lifepod/lifepod/netns"
-	"golang.org/x/sys/unix"
 )
 
 var (
@@ -68,33 +67,15 @@ func lockDir(dir string, tidy func(), subs ...string) (unlock func(), err error)
 			return nil, err
 		}
 	}
-	free, err := flock(filepath.Join(dir, "lock"))
+	lock, err := sys.Lock(filepath.Join(dir, "lock"))
 	if err != nil {
 		place.Leave(tidy)
 		return nil, err
 	}
 	return func() {
-		free()
+		lock.Close()
 		place.Leave(tidy)
 	}, nil
-}
-
-func flock(path string) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	for {
-		err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
-		if !errors.Is(err, unix.EINTR) {
-			break
-		}
-	}
-	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("lock %s: %w", path, err)
-	}
-	return func() { f.Close() }, nil
 }
 
 func (s state) recordPath(id string) string    { return filepath.Join(s.dir, "pods", id+".json") }
