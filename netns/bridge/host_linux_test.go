@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -117,6 +118,22 @@ func TestTwoProcessesOnOneRoot(t *testing.T) {
 	teardown(t, n2, a)
 	teardown(t, n1, b)
 	clean(t, o)
+}
+
+// Roots of one process share nothing in memory: this is for the race detector.
+func TestRootsSideBySide(t *testing.T) {
+	var wg sync.WaitGroup
+	for _, o := range []Options{options(t), options(t), options(t), options(t)} {
+		n, a := open(t, o), pod(t, "pod", tcp(80, 80))
+		wg.Go(func() {
+			if _, err := n.Setup(t.Context(), a); err != nil {
+				t.Error(err)
+			}
+			teardown(t, n, a)
+			clean(t, o)
+		})
+	}
+	wg.Wait()
 }
 
 // outside joins the host to a namespace that stands for the world beyond it.

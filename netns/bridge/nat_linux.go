@@ -85,9 +85,11 @@ var setTypes = sync.OnceValue(func() (t struct{ target, anyKey, addrKey nftables
 })
 
 func (n *nat) maps(t *nftables.Table) (anyAddr, oneAddr *nftables.Set) {
+	// An ID tells the sets of one transaction apart. A set without one takes it
+	// from a counter that all connections of the process share without a lock.
 	types := setTypes()
-	return &nftables.Set{Table: t, Name: "hostports", IsMap: true, KeyType: types.anyKey, DataType: types.target},
-		&nftables.Set{Table: t, Name: "addrports", IsMap: true, KeyType: types.addrKey, DataType: types.target}
+	return &nftables.Set{Table: t, ID: 1, Name: "hostports", IsMap: true, KeyType: types.anyKey, DataType: types.target},
+		&nftables.Set{Table: t, ID: 2, Name: "addrports", IsMap: true, KeyType: types.addrKey, DataType: types.target}
 }
 
 // flush sends what build asks for as one transaction.
