@@ -123,7 +123,12 @@ func (b *bench) memory(ctx context.Context) error {
 	return nil
 }
 
+// restAfter is when a supervisor has come to rest: it gives memory back after a
+// second.
+const restAfter = 2 * time.Second
+
 func (b *bench) report(when string) error {
+	time.Sleep(restAfter)
 	pid, err := b.supervisorPID()
 	if err != nil {
 		return err
@@ -140,6 +145,9 @@ func (b *bench) report(when string) error {
 	}
 	fmt.Printf("supervisor with %s: %.1f MiB PSS, %.1f MiB anonymous, %.1f MiB private dirty\n",
 		when, kib["Pss:"]/1024, kib["Anonymous:"]/1024, kib["Private_Dirty:"]/1024)
+	if *byMap {
+		return maps(pid)
+	}
 	return nil
 }
 

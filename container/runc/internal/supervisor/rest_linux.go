@@ -9,6 +9,7 @@ type rest struct {
 	mu    sync.Mutex
 	busy  int
 	round *round // nil unless rest was asked for
+	ended func() // called after each piece of work; nil is nothing
 }
 
 // round is one time that rest was asked for.
@@ -44,6 +45,9 @@ func (r *rest) end() {
 	defer r.mu.Unlock()
 	r.busy--
 	r.settle()
+	if r.ended != nil {
+		r.ended()
+	}
 }
 
 // settle sees whether all is still. r.mu is held.

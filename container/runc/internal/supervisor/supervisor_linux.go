@@ -52,7 +52,7 @@ func newSupervisor(cfg boot.Config) (*Supervisor, error) {
 		return nil, err
 	}
 	return &Supervisor{
-		cfg: cfg, boot: bootID(), poll: poll, reap: newReaper(), quit: make(chan struct{}),
+		cfg: cfg, boot: bootID(), poll: poll, reap: newReaper(), rest: rest{ended: letPagesGoLater()}, quit: make(chan struct{}),
 		ownCgroup: sync.OnceValues(func() (string, error) { return cgroupOf(cfg.CgroupRoot) }),
 		ctrs:      map[string]*ctr{}, wires: map[*wire.Conn]bool{}, conns: map[*conn]bool{}, warned: map[string]bool{},
 	}, nil
