@@ -102,12 +102,12 @@ func (c *checker) hold() (release func(), err error) {
 	}
 	defer gate.unlock()
 	var l lease
-	err = c.s.content(func(kind string, d digest.Digest, _ string) error {
-		c.have[kind+d.String()] = true
-		if kind == syncedBlob {
-			l.Blobs = append(l.Blobs, d)
+	err = c.s.content(func(at content) error {
+		c.have[at.key()] = true
+		if at.kind == syncedBlob {
+			l.Blobs = append(l.Blobs, at.digest())
 		} else {
-			l.Layers = append(l.Layers, d)
+			l.Layers = append(l.Layers, at.digest())
 		}
 		return nil
 	})
@@ -119,21 +119,21 @@ func (c *checker) hold() (release func(), err error) {
 
 // content holds blobs against their digests and layers against their blobs.
 func (c *checker) content(ctx context.Context) error {
-	return c.s.content(func(kind string, d digest.Digest, path string) error {
-		if !c.have[kind+d.String()] { // it came meanwhile
+	return c.s.content(func(at content) error {
+		if !c.have[at.key()] { // it came meanwhile
 			return ctx.Err()
 		}
 		var err error
-		if kind == syncedBlob {
-			err = checkBlob(d, path)
+		if at.kind == syncedBlob {
+			err = checkBlob(at.digest(), at.path())
 		} else {
-			err = c.s.verifyLayer(ctx, d)
+			err = c.s.verifyLayer(ctx, at.digest())
 		}
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case errors.Is(err, errDigest) || errors.Is(err, errDamaged):
-			c.damaged(kind, d, err)
+			c.damaged(at.kind, at.digest(), err)
 		case err != nil:
 			c.bad("%v", err)
 		}

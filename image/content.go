@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 
 	"github.com/lifepod/lifepod/internal/sys"
 	"github.com/opencontainers/go-digest"
@@ -163,34 +164,71 @@ func (s *Store) afterBoot() (removed int, err error) {
 		if removed, err = s.removeUnsynced(); err != nil {
 			return removed, err
 		}
-		if err := s.removeTornKeys(); err != nil {
-			return removed, err
-		}
 	}
 	return removed, sys.WriteFile(path, boot, 0o600, !s.opts.NoSync)
 }
 
+// removeUnsynced removes content that is not recorded as synced, and torn
+// snapshots. There may be tens of thousands of names: blobs and layers are looked
+// up side by side.
 func (s *Store) removeUnsynced() (removed int, err error) {
-	synced := map[string]bool{}
+	var blobs, layers []string
+	errs := make([]error, 3)
+	var wg sync.WaitGroup
+	wg.Go(func() { blobs, errs[0] = s.unsynced(syncedBlob) })
+	wg.Go(func() { layers, errs[1] = s.unsynced(syncedLayer) })
+	errs[2] = s.removeTornKeys()
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return 0, err
+	}
+	for _, path := range slices.Concat(blobs, layers) {
+		removed++
+		if err := removeAll(path); err != nil {
+			return removed, err
+		}
+	}
+	return removed, nil
+}
+
+// unsynced lists the content of a kind that is not recorded as synced.
+func (s *Store) unsynced(kind string) (paths []string, err error) {
 	err = s.view(func(tx *bolt.Tx) error {
-		return tx.Bucket(bucketSynced).ForEach(func(k, v []byte) error {
-			if _, err := unseal(sealedAs(bucketSynced, string(k)), v); err == nil { // a damaged one counts as none
-				synced[string(k)] = true
+		synced := syncedRecords{cursor: tx.Bucket(bucketSynced).Cursor()}
+		return s.contentOf(kind, func(c content) error {
+			if !synced.has(c) {
+				paths = append(paths, c.path())
 			}
 			return nil
 		})
 	})
-	if err != nil {
-		return 0, err
+	return paths, err
+}
+
+// syncedRecords looks up what is recorded as synced. It is quick when it is asked
+// in the order of the keys: there may be tens of thousands.
+type syncedRecords struct {
+	cursor *bolt.Cursor
+	key    []byte // where the cursor is; nil at the end
+	value  []byte
+	sealed []byte // the key as it was sealed, in one buffer for all
+}
+
+func (r *syncedRecords) has(c content) bool {
+	r.sealed = append(append(r.sealed[:0], bucketSynced...), ' ')
+	r.sealed = c.appendKey(r.sealed)
+	key := r.sealed[len(bucketSynced)+1:]
+	for r.key != nil && bytes.Compare(r.key, key) < 0 {
+		r.key, r.value = r.cursor.Next()
 	}
-	err = s.content(func(kind string, d digest.Digest, path string) error {
-		if synced[kind+d.String()] {
-			return nil
-		}
-		removed++
-		return removeAll(path)
-	})
-	return removed, err
+	if !bytes.Equal(r.key, key) {
+		r.key, r.value = r.cursor.Seek(key)
+	}
+	if !bytes.Equal(r.key, key) {
+		return false
+	}
+	_, ok := intact(r.sealed, r.value) // a damaged one counts as none
+	return ok
 }
 
 // removeTornKeys removes snapshots whose record did not reach the disk.
@@ -204,23 +242,51 @@ func (s *Store) removeTornKeys() error {
 	return err
 }
 
+// content is a blob or a layer in its place.
+type content struct {
+	kind      string // syncedBlob or syncedLayer
+	algorithm digest.Algorithm
+	dir, name string
+}
+
+func (c content) digest() digest.Digest { return digest.Digest(string(c.algorithm) + ":" + c.name) }
+func (c content) path() string          { return c.dir + string(filepath.Separator) + c.name }
+func (c content) key() string           { return string(c.appendKey(nil)) }
+
+// appendKey appends the key of its record in bucketSynced.
+func (c content) appendKey(b []byte) []byte {
+	return append(append(append(append(b, c.kind...), c.algorithm...), ':'), c.name...)
+}
+
 // content walks over all blobs and layers by name.
-func (s *Store) content(f func(kind string, d digest.Digest, path string) error) error {
+func (s *Store) content(f func(content) error) error {
+	if err := s.contentOf(syncedBlob, f); err != nil {
+		return err
+	}
+	return s.contentOf(syncedLayer, f)
+}
+
+// contentOf walks over the blobs, or the layers.
+func (s *Store) contentOf(kind string, f func(content) error) error {
+	if kind == syncedLayer {
+		return walk(content{kind, digest.SHA256, filepath.Join(s.root, "snapshots", "layers"), ""}, f)
+	}
 	blobs := filepath.Join(s.root, "content", "blobs")
 	algorithms, err := os.ReadDir(blobs)
 	if err != nil {
 		return err
 	}
 	for _, a := range algorithms {
-		if err := walk(syncedBlob, digest.Algorithm(a.Name()), filepath.Join(blobs, a.Name()), f); err != nil {
+		if err := walk(content{kind, digest.Algorithm(a.Name()), filepath.Join(blobs, a.Name()), ""}, f); err != nil {
 			return err
 		}
 	}
-	return walk(syncedLayer, digest.SHA256, filepath.Join(s.root, "snapshots", "layers"), f)
+	return nil
 }
 
-func walk(kind string, a digest.Algorithm, dir string, f func(kind string, d digest.Digest, path string) error) error {
-	open, err := os.Open(dir)
+// walk calls f with c for each name in its directory.
+func walk(c content, f func(content) error) error {
+	open, err := os.Open(c.dir)
 	if err != nil {
 		return err
 	}
@@ -229,8 +295,8 @@ func walk(kind string, a digest.Algorithm, dir string, f func(kind string, d dig
 		return err
 	}
 	slices.Sort(names)
-	for _, name := range names { // there may be tens of thousands
-		if err := f(kind, digest.Digest(string(a)+":"+name), dir+string(filepath.Separator)+name); err != nil {
+	for _, c.name = range names {
+		if err := f(c); err != nil {
 			return err
 		}
 	}

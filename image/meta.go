@@ -208,7 +208,7 @@ func decodeValue(bucket []byte, key string, b []byte, v any) error {
 	return nil
 }
 
-func sealedAs(bucket []byte, key string) string { return string(bucket) + " " + key }
+func sealedAs(bucket []byte, key string) []byte { return fmt.Appendf(nil, "%s %s", bucket, key) }
 
 func put(tx *bolt.Tx, bucket []byte, key string, v any) error {
 	b, err := json.Marshal(v)

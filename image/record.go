@@ -19,7 +19,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // seal appends to a record a checksum of it and of what it is the record of, so
 // that no flipped bit changes its meaning unseen.
-func seal(of string, record []byte) []byte {
+func seal(of, record []byte) []byte {
 	return appendSum(append(record, '\n'), sum(of, record))
 }
 
@@ -29,16 +29,22 @@ func appendSum(b []byte, sum uint32) []byte {
 }
 
 // unseal returns what was sealed.
-func unseal(of string, b []byte) ([]byte, error) {
-	at := bytes.LastIndexByte(b, '\n')
-	if at < 0 || !bytes.Equal(b[at+1:], appendSum(nil, sum(of, b[:at]))) {
+func unseal(of, b []byte) ([]byte, error) {
+	at, ok := intact(of, b)
+	if !ok {
 		return nil, fmt.Errorf("checksum mismatch: %w", errDamaged)
 	}
 	return b[:at], nil
 }
 
-func sum(of string, record []byte) uint32 {
-	return crc32.Update(crc32.Checksum([]byte(of), castagnoli), castagnoli, record)
+// intact says whether b was sealed as of, and where its record ends.
+func intact(of, b []byte) (at int, ok bool) {
+	at = bytes.LastIndexByte(b, '\n')
+	return at, at >= 0 && bytes.Equal(b[at+1:], appendSum(make([]byte, 0, 8), sum(of, b[:at])))
+}
+
+func sum(of, record []byte) uint32 {
+	return crc32.Update(crc32.Checksum(of, castagnoli), castagnoli, record)
 }
 
 // writeRecord writes a record beside what it describes, before that gets its name.
@@ -47,7 +53,7 @@ func writeRecord(path string, v any) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, seal("", b), 0o600)
+	return os.WriteFile(path, seal(nil, b), 0o600)
 }
 
 // readRecord reads what writeRecord wrote. ErrNotFound if there is none.
@@ -59,7 +65,7 @@ func readRecord(path string, v any) error {
 	if err != nil {
 		return err
 	}
-	if b, err = unseal("", b); err != nil {
+	if b, err = unseal(nil, b); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	if err := json.Unmarshal(b, v); err != nil {

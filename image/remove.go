@@ -140,15 +140,15 @@ type unneeded struct {
 func (s *Store) unneeded(keep map[string]bool) ([]unneeded, error) {
 	var gone []unneeded
 	heights := map[digest.Digest]int{"": 0}
-	err := s.content(func(kind string, d digest.Digest, path string) error {
-		if keep[kind+d.String()] {
+	err := s.content(func(c content) error {
+		if keep[c.key()] {
 			return nil
 		}
-		c := unneeded{key: kind + d.String(), path: path}
-		if kind == syncedLayer {
-			c.height = s.height(d, heights)
+		u := unneeded{key: c.key(), path: c.path()}
+		if c.kind == syncedLayer {
+			u.height = s.height(c.digest(), heights)
 		}
-		gone = append(gone, c)
+		gone = append(gone, u)
 		return nil
 	})
 	slices.SortFunc(gone, func(a, b unneeded) int { return b.height - a.height })
