@@ -93,9 +93,13 @@ func (w *layerWork) run(ctx context.Context) error {
 	return nil
 }
 
-// bring brings the blob, and the layer unless the store has that: then it is
-// unpacked for its diff ID only.
+// bring brings the blob, and the layer unless the store has that: then the blob is
+// only held against its diff ID.
 func (w *layerWork) bring(ctx context.Context, have bool) error {
+	if have {
+		_, err := w.unpackInto(ctx, nowhere)
+		return err
+	}
 	sess, err := w.s.startSession()
 	if err != nil {
 		return err
@@ -105,10 +109,10 @@ func (w *layerWork) bring(ctx context.Context, have bool) error {
 		return err
 	}
 	res, err := w.unpackInto(ctx, files)
-	if err == nil && !have {
+	if err == nil {
 		err = w.place(ctx, dir, files, res)
 	}
-	if err != nil || have {
+	if err != nil {
 		err = errors.Join(err, os.RemoveAll(dir))
 	}
 	return err
@@ -162,6 +166,9 @@ func (w *layerWork) unpackInto(ctx context.Context, dir string) (layer.Result, e
 	}
 	defer unlock()
 	if w.s.hasBlob(d) {
+		if dir == nowhere { // another pull was faster
+			return layer.Result{}, nil
+		}
 		res, err := w.unpackLocal(ctx, dir)
 		if !errors.Is(err, errDigest) {
 			return res, err
@@ -206,6 +213,9 @@ func (w *layerWork) unpackLocal(ctx context.Context, dir string) (layer.Result, 
 }
 
 func emptyDir(dir string) error {
+	if dir == nowhere {
+		return nil
+	}
 	entries, err := os.ReadDir(dir)
 	for _, e := range entries {
 		err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))

@@ -36,6 +36,9 @@ func decompress(r io.Reader) (io.ReadCloser, error) {
 	return io.NopCloser(b), nil
 }
 
+// nowhere, instead of a directory, lets a layer be unpacked for its digests only.
+const nowhere = ""
+
 // unpacking is a layer on its way from its packed stream into a directory:
 // one goroutine decompresses, another computes the diff ID and writes the tree.
 type unpacking struct {
@@ -55,7 +58,7 @@ func (u unpacking) run(ctx context.Context, in io.Reader) (layer.Result, error) 
 	}()
 	hash := u.diffID.Algorithm().Hash()
 	plain.each = func(b []byte) { hash.Write(b) }
-	res, err := layer.Apply(ctx, u.dir, plain, u.options)
+	res, err := u.apply(ctx, plain)
 	if err != nil {
 		plain.quit(err)
 	}
@@ -66,6 +69,14 @@ func (u unpacking) run(ctx context.Context, in io.Reader) (layer.Result, error) 
 		}
 	}
 	return res, err
+}
+
+func (u unpacking) apply(ctx context.Context, r io.Reader) (layer.Result, error) {
+	if u.dir != nowhere {
+		return layer.Apply(ctx, u.dir, r, u.options)
+	}
+	_, err := io.Copy(io.Discard, r)
+	return layer.Result{}, err
 }
 
 func (u unpacking) inflate(in io.Reader, out *pipe) error {

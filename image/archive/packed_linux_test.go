@@ -217,3 +217,43 @@ func TestSaveOneIndex(t *testing.T) {
 		exact(t, s, host+"/"+n)
 	}
 }
+
+// What AllBlobs fetches for layers that are there is verified like any other blob,
+// and unpacked nowhere.
+func TestAllBlobsUnpacksNothingAgain(t *testing.T) {
+	reg, host, names := packed(t, true)
+	s := store(t)
+	got, err := s.Pull(t.Context(), names[0], image.PullOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fetched := 0
+	_, err = s.Pull(t.Context(), names[1], image.PullOptions{AllBlobs: true, Progress: func(p image.Progress) {
+		if p.Phase == image.Unpacking {
+			fetched++
+		}
+		if made, err := filepath.Glob(filepath.Join(s.Root(), "snapshots/ingest/*/layer-*")); err != nil || len(made) > 0 {
+			t.Errorf("unpacked into %q, %v", made, err)
+		}
+	}})
+	if err != nil || fetched != len(got.ChainIDs) {
+		t.Fatalf("%d layers were fetched: %v", fetched, err)
+	}
+	exact(t, s, names[1])
+
+	other := imagetest.Random(5, 3, 4000)
+	for i := range other.Layers {
+		other.Layers[i].Compression = imagetest.Zstd
+	}
+	other.Layers[0].Files[1].Data = []byte("something else")
+	other.EditConfig = func(c *ocispec.Image) { c.RootFS.DiffIDs = got.Config.RootFS.DiffIDs }
+	if _, err := reg.Add("lies:1", other); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Pull(t.Context(), host+"/lies:1", image.PullOptions{AllBlobs: true}); err == nil || !strings.Contains(err.Error(), "diff ID is") {
+		t.Errorf("a layer that is not what the config says: %v", err)
+	}
+	if bad, err := s.Check(t.Context()); err != nil || len(bad) > 0 {
+		t.Errorf("check: %q, %v", bad, err)
+	}
+}
