@@ -25,8 +25,8 @@ type SpaceOptions struct {
 	// InUse, if set, says whether something uses an image that no snapshot was
 	// prepared of. An image with a snapshot is in use.
 	InUse func(id digest.Digest) bool
-	// Since is when the caller began to watch; MaxAge counts from then. Zero
-	// means long ago.
+	// Since is when the caller began to watch: MinAge and MaxAge count from then at
+	// the earliest. Zero means long ago.
 	Since time.Time
 	// Disk measures the filesystem that images lie on. Nil means the store's.
 	Disk func() (policy.Disk, error)
@@ -51,7 +51,7 @@ type Freed struct {
 func (s *Store) FreeSpace(ctx context.Context, o SpaceOptions) (Freed, error) {
 	disk := o.Disk
 	if disk == nil {
-		disk = s.disk
+		disk = func() (policy.Disk, error) { return DiskOf(s.root) }
 	}
 	var partial int64
 	freed, err := s.free(ctx, o, func(now time.Time, images []policy.Candidate) (policy.GC, error) {
@@ -142,11 +142,18 @@ func (s *Store) candidates(ctx context.Context, o SpaceOptions) ([]policy.Candid
 	var images []policy.Candidate
 	for _, img := range list {
 		images = append(images, policy.Candidate{
-			ID: img.ID.String(), Size: img.Size, FirstSeen: img.Since, LastUsed: img.LastUsed, Pinned: img.Pinned,
+			ID: img.ID.String(), Size: img.Size, FirstSeen: later(img.Since, o.Since), LastUsed: img.LastUsed, Pinned: img.Pinned,
 			InUse: used[img.ID] || o.InUse != nil && o.InUse(img.ID),
 		})
 	}
 	return images, nil
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
 }
 
 // withSnapshot says which images have a snapshot.

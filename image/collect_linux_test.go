@@ -51,6 +51,7 @@ func TestFreeSpace(t *testing.T) {
 		"the least recently used": {image.SpaceOptions{GCOptions: old, Disk: disk(100, 15)}, []int{0}, ""},
 		"too little to remove":    {image.SpaceOptions{GCOptions: old, Disk: disk(1<<40, 0)}, []int{0, 3}, image.ReasonFreeDiskSpace},
 		"all too young":           {image.SpaceOptions{Disk: disk(1<<40, 0)}, nil, image.ReasonFreeDiskSpace},
+		"not watched for long":    {image.SpaceOptions{GCOptions: old, Disk: disk(100, 15), Since: time.Now().Add(time.Hour)}, nil, image.ReasonFreeDiskSpace},
 		"in use as the caller knows": {image.SpaceOptions{GCOptions: old, Disk: disk(100, 15),
 			InUse: func(digest.Digest) bool { return true }}, nil, image.ReasonFreeDiskSpace},
 		"past their age": {image.SpaceOptions{GCOptions: policy.GCOptions{MaxAge: time.Nanosecond}, Disk: disk(100, 50)}, []int{0, 3}, ""},

@@ -8,4 +8,5 @@ import (
 	"github.com/lifepod/lifepod/image/policy"
 )
 
-func (s *Store) disk() (policy.Disk, error) { return policy.Disk{}, errors.ErrUnsupported }
+// DiskOf wraps [errors.ErrUnsupported]: this system is not asked.
+func DiskOf(string) (policy.Disk, error) { return policy.Disk{}, errors.ErrUnsupported }

@@ -7,11 +7,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// disk measures the filesystem that the store lies on: what a user without
-// privileges may still write is available.
-func (s *Store) disk() (policy.Disk, error) {
+// DiskOf measures the filesystem that path lies on: what a user without privileges
+// may still write is available. The error wraps [errors.ErrUnsupported] where this
+// system cannot tell.
+func DiskOf(path string) (policy.Disk, error) {
 	var st unix.Statfs_t
-	if err := unix.Statfs(s.root, &st); err != nil {
+	if err := unix.Statfs(path, &st); err != nil {
 		return policy.Disk{}, err
 	}
 	block := int64(st.Bsize)                                                                         //nolint:unconvert // another type on other systems

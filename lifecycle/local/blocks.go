@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	_ "github.com/lifepod/lifepod/container/runc/reexec" // the program is its own supervisor where none is prebuilt
 	"github.com/lifepod/lifepod/cri"
 	"github.com/lifepod/lifepod/image"
+	"github.com/lifepod/lifepod/image/policy"
 	"github.com/lifepod/lifepod/lifecycle"
 	"github.com/lifepod/lifepod/lifecycle/local/imagegc"
 	"github.com/lifepod/lifepod/lifecycle/podcgroup"
@@ -53,9 +55,24 @@ func (b *blocks) open(n *Node) error {
 	}
 	if c := n.o.CRI; c != nil {
 		b.name, b.runtime, b.images = c.Name, c.Runtime, c.Images
-		return nil
+		return b.collectOn(n, c)
 	}
 	return b.openRuntime(n)
+}
+
+// collectOn lets images of another runtime go, if the options say when.
+func (b *blocks) collectOn(n *Node, c *CRI) error {
+	if n.o.ImageGC == (policy.GCOptions{}) {
+		return nil
+	}
+	images, ok := c.Images.(imagegc.Images)
+	if !ok {
+		return fmt.Errorf("ImageGC is set, but the images of the CRI %q cannot be listed and removed: Images needs ListImages, RemoveImage and ImageFsInfo", c.Name)
+	}
+	store := &imagegc.CRI{Images: images, Containers: c.Runtime}
+	b.gc = imagegc.New(store, imagegc.Options{GCOptions: n.o.ImageGC, Event: n.onNodeEvent, Log: n.o.Log})
+	b.images = roomy{c.Images, b.gc}
+	return nil
 }
 
 // openRuntime makes lifepod's own CRI runtime of image, netns, cgroups and

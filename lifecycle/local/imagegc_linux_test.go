@@ -2,17 +2,21 @@ package local_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/lifepod/lifepod/image"
 	"github.com/lifepod/lifepod/image/imagetest"
 	"github.com/lifepod/lifepod/image/policy"
+	"github.com/lifepod/lifepod/internal/containerd"
 	"github.com/lifepod/lifepod/lifecycle/local"
+	"github.com/lifepod/lifepod/lifecycle/local/imagegc"
 )
 
 // smallDisk puts the root on a filesystem of its own.
@@ -147,4 +151,35 @@ func TestFullAfterAPull(t *testing.T) {
 		break
 	}
 	stop(t, h)
+}
+
+// With another runtime the same decision removes that one's images, by its image
+// service.
+func TestImageGCOnContainerd(t *testing.T) {
+	d, o := onContainerd(t)
+	if d == nil {
+		return
+	}
+	for _, name := range []string{"demo.lifepod.example/demo:v1", containerd.SandboxImage} { // the second is pinned
+		if _, err := d.Images.PullImage(t.Context(), &runtimeapi.ImageSpec{Image: name}, nil, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	gc := &imagegc.CRI{Images: d.Images, Containers: d.Runtime}
+	space := image.SpaceOptions{GCOptions: policy.GCOptions{HighPercent: 1, MinAge: time.Nanosecond}} // any disk is fuller
+	if freed, err := gc.FreeSpace(t.Context(), space); len(freed.Images) > 0 {
+		t.Errorf("at the first sight of them: freed %+v, %v", freed, err)
+	}
+	if freed, err := gc.Prune(t.Context(), space); err != nil || len(freed.Images) != 1 || freed.Bytes == 0 {
+		t.Errorf("freed %+v, %v", freed, err)
+	}
+	left, err := d.Images.ListImages(t.Context(), nil)
+	if err != nil || len(left) != 1 || !slices.Contains(left[0].GetRepoTags(), containerd.SandboxImage) {
+		t.Errorf("left %v, %v", left, err)
+	}
+
+	o.ImageGC, o.CRI.Images = policy.GCOptions{MaxAge: time.Hour}, nil
+	if _, err := local.Open(o); err == nil || !strings.Contains(err.Error(), "ListImages") {
+		t.Errorf("ImageGC with images that cannot be removed: %v", err)
+	}
 }

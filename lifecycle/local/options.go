@@ -55,7 +55,8 @@ type Options struct {
 
 	// ImageGC says which images that nothing uses go, and when; see package imagegc.
 	// The zero value is Kubernetes' defaults: above 85 % of the filesystem, down to
-	// 80 %, not younger than 2 min. A HighPercent of 100 keeps them all.
+	// 80 %, not younger than 2 min. A HighPercent of 100 keeps them all. With a CRI,
+	// whose images may be others' too, they go only if this is set.
 	ImageGC policy.GCOptions
 
 	// Credentials log in to registries for all pods, after the pods' own pull
@@ -72,7 +73,7 @@ type Options struct {
 
 	// Network, Containers and CRI replace blocks; nil means the built-in bridge,
 	// libcontainer under a supervisor, and lifepod's own CRI runtime. With a CRI,
-	// the image store, ImageGC, Network and Containers are not used.
+	// the image store, Network and Containers are not used.
 	Network    netns.Network
 	Containers container.Runtime
 	CRI        *CRI

@@ -1,7 +1,11 @@
 // Package imagegc removes images that nothing uses from a node's store, as the
-// kubelet does: every 5 minutes by age and, above the high threshold, down to the
-// low one; and, which the kubelet does not, at once when a pull left the disk too
-// full, or failed because there was no space.
+// kubelet does: at once and then every 5 minutes by age and, above the high
+// threshold, down to the low one. As in the kubelet no image goes before it was
+// watched for MinAge: pods that were there before may be about to need it. What the
+// kubelet does not: it looks at once when a pull left the disk too full, and makes
+// room, whatever was watched for how long, when one failed because there was none.
+//
+// The images are lifepod's own store's, or with [CRI] those of any runtime.
 //
 // What goes is [github.com/lifepod/lifepod/image/policy.Collect]'s decision, what
 // is told and when it is worth another look this package's, both without a clock.
@@ -60,14 +64,13 @@ func New(s Store, o Options) *Collector {
 	return &Collector{store: s, o: o, began: time.Now(), poke: make(chan struct{}, 1)}
 }
 
-// Run collects until ctx ends, for the first time after a period: a disk that is
-// full already fails the pull that needs it, and that asks by itself. after is called
-// after each collection, for what is kept of images beside them.
+// Run collects, at once and after each period, until ctx ends. after is called after
+// each collection, for what is kept of images beside them.
 func (c *Collector) Run(ctx context.Context, after func(context.Context) error) {
 	if c.off() {
 		return
 	}
-	next := time.NewTimer(Period)
+	next := time.NewTimer(0)
 	defer next.Stop()
 	for {
 		select {
@@ -109,10 +112,12 @@ func (c *Collector) MakeRoom(ctx context.Context, began time.Time) bool {
 	if c.memory.freed.After(began) { // another pull's call was quicker
 		return true
 	}
-	freed, err := c.store.FreeSpace(ctx, c.space())
+	o := image.SpaceOptions{GCOptions: c.o.GCOptions}
+	o.MaxAge = 0 // what goes is the least recently used, and no more than there has to
+	freed, err := c.store.FreeSpace(ctx, o)
 	if !some(freed) {
 		var perr error
-		freed, perr = c.store.Prune(ctx, c.space())
+		freed, perr = c.store.Prune(ctx, o)
 		err = errors.Join(err, perr)
 	}
 	if !some(freed) {
@@ -126,10 +131,6 @@ func (c *Collector) MakeRoom(ctx context.Context, began time.Time) bool {
 
 func (c *Collector) off() bool { return c.o.HighPercent == 100 && c.o.MaxAge == 0 }
 
-func (c *Collector) space() image.SpaceOptions {
-	return image.SpaceOptions{GCOptions: c.o.GCOptions, Since: c.began}
-}
-
 func (c *Collector) worthwhile() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -139,7 +140,7 @@ func (c *Collector) worthwhile() bool {
 func (c *Collector) collect(ctx context.Context) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	freed, err := c.store.FreeSpace(ctx, c.space())
+	freed, err := c.store.FreeSpace(ctx, image.SpaceOptions{GCOptions: c.o.GCOptions, Since: c.began})
 	if ctx.Err() != nil {
 		return // it was broken off, which is no failure
 	}

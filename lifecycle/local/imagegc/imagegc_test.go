@@ -49,7 +49,7 @@ func (f *fakeStore) FreeSpace(ctx context.Context, o image.SpaceOptions) (image.
 	for _, i := range f.images {
 		used += i.Size
 	}
-	g := policy.Collect(time.Now(), o.Since, o.GCOptions, policy.Disk{Capacity: 100, Available: 100 - used}, f.images)
+	g := policy.Collect(time.Now(), o.Since, o.GCOptions, policy.Disk{Capacity: 100, Available: 100 - used}, f.seen(o.Since))
 	freed := f.remove(g)
 	if g.Message != "" {
 		return freed, full(g.Message)
@@ -61,7 +61,18 @@ func (f *fakeStore) Prune(_ context.Context, o image.SpaceOptions) (image.Freed,
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.calls = append(f.calls, fmt.Sprint("prune at ", time.Since(f.began)))
-	return f.remove(policy.Unused(time.Now(), o.GCOptions, f.images)), nil
+	return f.remove(policy.Unused(time.Now(), o.GCOptions, f.seen(o.Since))), nil
+}
+
+// seen are the images as whoever watches since then sees them.
+func (f *fakeStore) seen(since time.Time) []policy.Candidate {
+	images := slices.Clone(f.images)
+	for i, c := range images {
+		if c.FirstSeen.Before(since) {
+			images[i].FirstSeen = since
+		}
+	}
+	return images
 }
 
 func (f *fakeStore) remove(g policy.GC) (freed image.Freed) {
@@ -112,7 +123,8 @@ type full string
 func (e full) Error() string  { return string(e) }
 func (e full) Reason() string { return image.ReasonFreeDiskSpace }
 
-// bubble runs a collector beside a test, in a bubble of its own.
+// bubble runs a collector beside a test, in a bubble of its own: it has collected
+// for the first time, with nothing to do.
 func bubble(t *testing.T, o Options, do func(t *testing.T, s *fakeStore, c *Collector, events func() []string)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -128,6 +140,7 @@ func bubble(t *testing.T, o Options, do func(t *testing.T, s *fakeStore, c *Coll
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { defer close(done); c.Run(ctx, s.after) }()
+		synctest.Wait()
 		do(t, s, c, func() []string { mu.Lock(); defer mu.Unlock(); return slices.Clone(events) })
 		stop()
 		<-done
@@ -150,11 +163,11 @@ func old(ids ...string) (images []policy.Candidate) {
 func TestPeriod(t *testing.T) {
 	bubble(t, Options{}, func(t *testing.T, s *fakeStore, _ *Collector, events func() []string) {
 		pass(16 * time.Minute)
-		if want := []string{"free at 5m0s", "free at 10m0s", "free at 15m0s"}; !slices.Equal(s.told(), want) || len(events()) > 0 {
+		if want := []string{"free at 0s", "free at 5m0s", "free at 10m0s", "free at 15m0s"}; !slices.Equal(s.told(), want) || len(events()) > 0 {
 			t.Errorf("%q, events %q", s.told(), events())
 		}
-		if s.ends != 3 {
-			t.Errorf("3 collections had %d ends", s.ends)
+		if s.ends != 4 {
+			t.Errorf("4 collections had %d ends", s.ends)
 		}
 	})
 }
@@ -167,7 +180,6 @@ func TestOff(t *testing.T) {
 		{HighPercent: 100, MinAge: time.Minute}: true,
 	} {
 		bubble(t, Options{GCOptions: o}, func(t *testing.T, s *fakeStore, c *Collector, _ func() []string) {
-			pass(Period + time.Second)
 			if got := len(s.told()) == 0; got != off {
 				t.Errorf("%+v: off is %t", o, got)
 			}
@@ -176,6 +188,28 @@ func TestOff(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A disk that is full when the node starts is told, as the kubelet tells it: what
+// was there before may be about to be used. The next time it goes.
+func TestFullAtStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, told := &fakeStore{began: time.Now(), other: 60, images: old("a", "b")}, 0
+		c := New(s, Options{Event: func(string, string) { told++ }})
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); c.Run(ctx, s.after) }()
+		synctest.Wait()
+		if len(s.left()) != 2 || told != 1 {
+			t.Errorf("at the start: left %q, %d events", s.left(), told)
+		}
+		pass(Period)
+		if len(s.left()) != 1 || told != 1 {
+			t.Errorf("after a period: left %q, %d events", s.left(), told)
+		}
+		stop()
+		<-done
+	})
 }
 
 // Down to the low threshold: the least recently used goes; what is in use, pinned
@@ -243,16 +277,17 @@ func TestEvents(t *testing.T) {
 }
 
 // A pull that leaves the disk too full has a collection at once, a hundred of
-// them one; after one that failed it waits for its time.
+// them one; after one that failed it waits for its time. Images that were not
+// watched for long stay.
 func TestPulled(t *testing.T) {
 	bubble(t, Options{}, func(t *testing.T, s *fakeStore, c *Collector, events func() []string) {
-		pass(time.Minute)
+		pass(3 * time.Minute)
 		s.set(func() { s.other, s.images = 60, old("a", "b") })
 		for range 100 {
 			c.Pulled()
 		}
 		synctest.Wait()
-		if want := []string{"free at 1m0s"}; !slices.Equal(s.told()[:1], want) || len(s.told()) > 2 || len(s.left()) != 1 {
+		if want := []string{"free at 0s", "free at 3m0s"}; !slices.Equal(s.told()[:2], want) || len(s.told()) > 3 || len(s.left()) != 1 {
 			t.Errorf("%q, left %q", s.told(), s.left())
 		}
 		s.set(func() { s.other = 90 })
@@ -276,7 +311,7 @@ func TestMakeRoom(t *testing.T) {
 	t.Run("by the thresholds", func(t *testing.T) {
 		bubble(t, Options{}, func(t *testing.T, s *fakeStore, c *Collector, _ func() []string) {
 			s.set(func() { s.other, s.images = 50, old("a", "b") })
-			if !c.MakeRoom(t.Context(), time.Now()) || !slices.Equal(s.told(), []string{"free at 0s"}) || len(s.left()) != 1 {
+			if !c.MakeRoom(t.Context(), time.Now()) || !slices.Equal(s.told(), []string{"free at 0s", "free at 0s"}) || len(s.left()) != 1 {
 				t.Errorf("%q, left %q", s.told(), s.left())
 			}
 		})
@@ -310,7 +345,7 @@ func TestMakeRoom(t *testing.T) {
 			}
 			close(s.blocked)
 			wg.Wait()
-			if len(s.told()) != 1 {
+			if len(s.told()) != 2 {
 				t.Errorf("%q", s.told())
 			}
 		})
@@ -322,7 +357,7 @@ func TestEnds(t *testing.T) {
 	bubble(t, Options{}, func(t *testing.T, s *fakeStore, _ *Collector, events func() []string) {
 		s.set(func() { s.blocked = make(chan struct{}) })
 		pass(Period)
-		if len(s.told()) != 1 || len(events()) != 0 {
+		if len(s.told()) != 2 || len(events()) != 0 {
 			t.Errorf("%q, events %q", s.told(), events())
 		}
 	})
