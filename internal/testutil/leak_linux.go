@@ -51,7 +51,8 @@ func processes(s Scope) []string {
 		cwd, _ := os.Readlink(d + "/cwd")
 		cg, _ := os.ReadFile(d + "/cgroup")
 		if slices.ContainsFunc(args, s.dirs) || s.dirs(cwd) || s.names(string(cg)) {
-			left = append(left, fmt.Sprintf("process %d: %s", pid, strings.Join(args, " ")))
+			stat, _ := os.ReadFile(d + "/stat") // begins with the name and the state
+			left = append(left, fmt.Sprintf("process %.40s: %s", stat, strings.Join(args, " ")))
 		}
 	}
 	return left
