@@ -26,6 +26,7 @@ func TestMessages(t *testing.T) {
 		{"logs web", 1, `pods "web" not found under the root ` + s.root + ": podrun ps lists its pods, --root names another"},
 		{"run " + s.dir + "/none.yaml", 1, s.dir + "/none.yaml: no such file or directory; podrun run takes a file of YAML or JSON"},
 		{"run " + s.dir, 1, s.dir + ": is a directory; podrun run takes a file of YAML or JSON"},
+		{"run /dev/zero", 1, "/dev/zero: it has more than 67108864 bytes, the limit of a manifest; run its pods from several files"},
 		{"run " + file("bad.yaml", "kind: Pod\n a: [\n"), 1, "/bad.yaml: document 1 (line 1): yaml: line 2: "},
 		{"run " + file("empty.yaml", "# nothing\n"), 1, "/empty.yaml: document 1: the manifest holds no object"},
 		{"run " + file("unknown.yaml", strings.Replace(pod, "image:", "imagee:", 1)), 1, `/unknown.yaml: document 1 (line 1), Pod "web": Pod in version "v1" cannot be handled as a Pod: strict decoding error: unknown field "spec.containers[0].imagee"`},

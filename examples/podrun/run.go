@@ -99,20 +99,18 @@ func (p *pipe) Write(b []byte) (int, error) {
 
 // manifest reads the pods of a file, and keeps the objects beside them.
 func (a *app) manifest(ctx context.Context, args []string) ([]*corev1.Pod, error) {
-	file := args[0]
-	text, err := os.ReadFile(file)
-	if err != nil {
+	pods, others, err := local.DecodeFile(args[0])
+	var unread *os.PathError
+	switch {
+	case errors.As(err, &unread):
 		return nil, fmt.Errorf("%w; podrun run takes a file of YAML or JSON", err)
+	case err != nil:
+		return nil, err
+	case len(pods) == 0:
+		return nil, fmt.Errorf("%s: it holds no pod to run; add a document of kind Pod", args[0])
 	}
-	pods, others, err := local.Decode(text)
-	if err == nil && len(pods) == 0 {
-		err = errors.New("it holds no pod to run; add a document of kind Pod")
-	}
-	if err == nil {
-		err = a.node.Apply(ctx, others...)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
+	if err := a.node.Apply(ctx, others...); err != nil {
+		return nil, fmt.Errorf("%s: %w", args[0], err)
 	}
 	return pods, nil
 }

@@ -30,23 +30,6 @@ func (o objects) Secret(ctx context.Context, namespace, name string) (*corev1.Se
 	return typed.Of[*corev1.Secret]{Client: o.client, Resource: core.Secret}.Get(ctx, namespace, name)
 }
 
-// Decode reads a manifest strictly: the pods in it, and the configMaps and
-// secrets that they may refer to; other kinds are errors. Nothing is returned half.
-func Decode(manifest []byte) (pods []*corev1.Pod, others []admission.Object, err error) {
-	objs, err := admission.Decode(manifest, "Pod", "ConfigMap", "Secret")
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, o := range objs {
-		if p, ok := o.(*corev1.Pod); ok {
-			pods = append(pods, p)
-		} else {
-			others = append(others, o)
-		}
-	}
-	return pods, others, nil
-}
-
 // Apply admits configMaps and secrets and keeps them for pods of this process;
 // one that is there is replaced.
 func (n *Node) Apply(ctx context.Context, objs ...admission.Object) error {
