@@ -15,7 +15,7 @@ import (
 )
 
 // Describe writes all that is known of a pod, in the order and the words of
-// kubectl describe. Texts that come from containers are [Printable].
+// kubectl describe. All texts are [Printable].
 func (n *Node) Describe(ctx context.Context, name string, out io.Writer) error {
 	rec, err := n.find(name)
 	if err != nil {
@@ -25,6 +25,10 @@ func (n *Node) Describe(ctx context.Context, name string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	return describe(out, info, readEvents(n.eventsFile(rec.Pod.UID)))
+}
+
+func describe(out io.Writer, info PodInfo, events []corev1.Event) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	describePod(w, info)
 	for _, group := range []struct {
@@ -45,13 +49,13 @@ func (n *Node) Describe(ctx context.Context, name string, out io.Writer) error {
 		}
 	}
 	describeConditions(w, info)
-	describeEvents(w, readEvents(n.eventsFile(rec.Pod.UID)))
+	describeEvents(w, events)
 	return w.Flush()
 }
 
 func describePod(w io.Writer, info PodInfo) {
 	p, s := info.Pod, info.Status
-	row := func(name, value string) { fmt.Fprintf(w, "%s:\t%s\n", name, Printable(value)) }
+	row := func(name, value string) { cells(w, name+":", value) }
 	row("Name", p.Name)
 	row("Namespace", p.Namespace)
 	row("Node", p.Spec.NodeName+"/"+s.HostIP)
@@ -91,8 +95,8 @@ func pairs(m map[string]string) string {
 }
 
 func describeContainer(w io.Writer, c *corev1.Container, s *corev1.ContainerStatus) {
-	fmt.Fprintf(w, "  %s:\n", c.Name)
-	row := func(name, value string) { fmt.Fprintf(w, "    %s:\t%s\n", name, Printable(value)) }
+	cells(w, "  "+c.Name+":")
+	row := func(name, value string) { cells(w, "    "+name+":", value) }
 	row("Image", c.Image)
 	if len(c.Command) > 0 {
 		row("Command", strings.Join(c.Command, " "))
@@ -142,24 +146,35 @@ func describeConditions(w io.Writer, info PodInfo) {
 		title = "Conditions (last known " + info.Since.Format(time.DateTime) + ", nobody looks since):"
 	}
 	fmt.Fprintln(w, title)
-	fmt.Fprintln(w, "  Type\tStatus\tReason\tMessage")
+	cells(w, "  Type", "Status", "Reason", "Message")
 	for _, c := range info.Status.Conditions {
-		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", c.Type, c.Status, Printable(c.Reason), Printable(c.Message))
+		cells(w, "  "+string(c.Type), string(c.Status), c.Reason, c.Message)
 	}
 }
 
 func describeEvents(w io.Writer, events []corev1.Event) {
 	if len(events) == 0 {
-		fmt.Fprintln(w, "Events:\t<none>")
+		cells(w, "Events:", "<none>")
 		return
 	}
 	fmt.Fprintln(w, "Events:")
-	fmt.Fprintln(w, "  Type\tReason\tAge\tFrom\tMessage")
+	cells(w, "  Type", "Reason", "Age", "From", "Message")
 	for _, e := range events {
 		age := time.Since(e.LastTimestamp.Time).Truncate(time.Second).String()
 		if e.Count > 1 {
 			age += fmt.Sprintf(" (x%d)", e.Count)
 		}
-		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%s\n", e.Type, Printable(e.Reason), age, e.Source.Component, Printable(e.Message))
+		cells(w, "  "+e.Type, e.Reason, age, e.Source.Component, e.Message)
 	}
+}
+
+// cells writes a row of a tabwriter's table.
+func cells(w io.Writer, texts ...string) {
+	for i, text := range texts {
+		if i > 0 {
+			fmt.Fprint(w, "\t")
+		}
+		fmt.Fprint(w, Printable(text))
+	}
+	fmt.Fprintln(w)
 }

@@ -9,21 +9,27 @@ import (
 )
 
 // OnHold names the fields of the pod that nobody acts on while no process drives
-// it: a program that is about to leave the pod alone can say so.
-func (h *Handle) OnHold() []string {
-	p := h.Pod()
+// it, in the order of their names: a program that is about to leave the pod alone
+// can say so.
+func (h *Handle) OnHold() []string { return onHold(&h.Pod().Spec) }
+
+func onHold(s *corev1.PodSpec) []string {
 	var fields []string
-	if p.Spec.RestartPolicy != corev1.RestartPolicyNever {
-		fields = append(fields, "spec.restartPolicy "+string(p.Spec.RestartPolicy))
+	if s.RestartPolicy != corev1.RestartPolicyNever {
+		fields = append(fields, "spec.restartPolicy "+string(s.RestartPolicy))
 	}
-	if p.Spec.ActiveDeadlineSeconds != nil {
+	if s.ActiveDeadlineSeconds != nil {
 		fields = append(fields, "spec.activeDeadlineSeconds")
 	}
-	for c := range pod.Containers(&p.Spec, pod.All) {
-		for name, probe := range map[string]*corev1.Probe{
-			"livenessProbe": c.LivenessProbe, "readinessProbe": c.ReadinessProbe, "startupProbe": c.StartupProbe,
+	for c := range pod.Containers(s, pod.All) {
+		if p := c.RestartPolicy; p != nil && *p != corev1.ContainerRestartPolicyNever {
+			fields = append(fields, c.Name+".restartPolicy "+string(*p))
+		}
+		for name, set := range map[string]bool{
+			"livenessProbe": c.LivenessProbe != nil, "readinessProbe": c.ReadinessProbe != nil, "startupProbe": c.StartupProbe != nil,
+			"restartPolicyRules": len(c.RestartPolicyRules) > 0,
 		} {
-			if probe != nil {
+			if set {
 				fields = append(fields, c.Name+"."+name)
 			}
 		}
