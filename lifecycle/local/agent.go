@@ -5,12 +5,16 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/lifepod/lifepod/internal/sys"
+	"github.com/lifepod/lifepod/pod"
 )
 
 // Agent drives all pods of the root, those that come later too, until ctx ends.
@@ -72,11 +76,11 @@ func (n *Node) adoptAll(ctx context.Context, wg *sync.WaitGroup, others map[type
 		case errors.Is(err, errLocked):
 			again = true
 			if !others[uid] {
-				n.o.Log.Info("another process drives the pod, waiting for it to let go", "uid", uid)
+				n.o.Log.Info("another process drives the pod, waiting for it to let go", "pod", n.nameOf(uid))
 			}
 			others[uid] = true
 		case err != nil:
-			n.o.Log.Error(err, "adopt pod", "uid", uid)
+			n.o.Log.Error(err, "adopt pod", "pod", n.nameOf(uid))
 		default:
 			delete(others, uid)
 			wg.Go(func() { n.logLife(ctx, h) })
@@ -85,7 +89,17 @@ func (n *Node) adoptAll(ctx context.Context, wg *sync.WaitGroup, others map[type
 	return again, nil
 }
 
-// logLife logs the events of a pod until nothing is left of it or ctx ends.
+// nameOf is what a pod is called, or its UID where that cannot be read.
+func (n *Node) nameOf(uid types.UID) string {
+	rec, err := n.read(uid)
+	if err != nil {
+		return string(uid)
+	}
+	return rec.Pod.Namespace + "/" + rec.Pod.Name
+}
+
+// logLife logs a pod's events and what no event tells, its phase and the ends of
+// its containers, until nothing is left of it or ctx ends.
 func (n *Node) logLife(ctx context.Context, h *Handle) {
 	log := n.o.Log.WithValues("pod", h.d.pod.Namespace+"/"+h.d.pod.Name)
 	log.Info("driving the pod")
@@ -98,6 +112,15 @@ func (n *Node) logLife(ctx context.Context, h *Handle) {
 			}
 		}
 	})
+	wg.Go(func() {
+		var last corev1.PodStatus
+		for st, err := range h.Status(following) {
+			if err == nil {
+				logChanges(log, last, st)
+				last = st
+			}
+		}
+	})
 	err := h.Gone(ctx)
 	enough()
 	wg.Wait()
@@ -106,7 +129,34 @@ func (n *Node) logLife(ctx context.Context, h *Handle) {
 		log.Info("nothing is left of the pod")
 	case ctx.Err() == nil:
 		log.Error(err, "drive pod")
+	default:
+		log.Info("no longer driving the pod; its containers go on")
 	}
+}
+
+func logChanges(log logr.Logger, old, now corev1.PodStatus) {
+	was := slices.Concat(old.InitContainerStatuses, old.ContainerStatuses)
+	for _, c := range slices.Concat(now.InitContainerStatuses, now.ContainerStatuses) {
+		before := pod.Status(was, c.Name)
+		for _, t := range []*corev1.ContainerStateTerminated{c.LastTerminationState.Terminated, c.State.Terminated} {
+			if t != nil && (before == nil || !hasEnd(before, t)) {
+				log.Info("container ended", "container", c.Name, "exitCode", t.ExitCode, "reason", t.Reason, "finished", t.FinishedAt.UTC().Format(time.RFC3339))
+			}
+		}
+	}
+	if now.Phase != old.Phase {
+		log.Info("phase of the pod", "phase", now.Phase)
+	}
+}
+
+// hasEnd says whether a status tells of this end of its container already.
+func hasEnd(c *corev1.ContainerStatus, t *corev1.ContainerStateTerminated) bool {
+	for _, s := range []corev1.ContainerState{c.State, c.LastTerminationState} {
+		if s.Terminated != nil && s.Terminated.ContainerID == t.ContainerID {
+			return true
+		}
+	}
+	return false
 }
 
 // adopt drives a pod that another process began: errLocked while one still does.
