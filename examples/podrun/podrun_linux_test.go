@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -179,6 +181,13 @@ func TestDetachedPod(t *testing.T) {
 	agent, log := s.background(t, "agent")
 	log.await(t, `msg="Container started"`) // once more
 	log.await(t, `msg="driving the pod" pod=default/web`)
+	log.await(t, `msg="container ended" pod=default/web container=main exitCode=`)
+	other, waits := s.background(t, "agent")
+	waits.await(t, `msg="another process drives the pod, waiting for it to let go" pod=default/web`)
+	if err := other.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	ends(t, other, 0, waits)
 	if _, out, _ := s.do(t, "ps"); !regexp.MustCompile(`web +Running .* yes +main\n`).MatchString(out) {
 		t.Errorf("ps shows\n%s", out)
 	}
@@ -359,6 +368,28 @@ func TestOutcome(t *testing.T) {
 	crash := s.file(t, "crash.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: crash}\nspec: {restartPolicy: Never, containers: [{name: main, image: 'demo.lifepod.example/demo:v1', args: [status, '3']}]}\n")
 	if code, out, _ := s.do(t, "run", crash); code != 1 || !strings.HasSuffix(out, "pod crash is gone: Failed, main exited with 3 (Error)\n") {
 		t.Errorf("a pod that fails: %d\n%s", code, out)
+	}
+}
+
+// A port that is taken is in the last line, too, though no container waits for it.
+func TestPortTaken(t *testing.T) {
+	s := open(t)
+	taken, err := net.Listen("tcp4", "0.0.0.0:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	port := taken.Addr().(*net.TCPAddr).Port
+	file := s.file(t, "port.yaml", fmt.Sprintf("apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec: {containers: [{name: main, image: 'demo.lifepod.example/demo:v1', ports: [{containerPort: 80, hostPort: %d}]}]}\n", port))
+	cmd, out := s.background(t, "run", file)
+	out.await(t, "Warning FailedCreatePodSandBox: ")
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	ends(t, cmd, 1, out)
+	want := fmt.Sprintf(`pod web is gone: Failed, main did not run \(ContainerCreating\); FailedCreatePodSandBox: .*host port %d/tcp .* is taken: a program listens on it; stop it or use another port\n$`, port)
+	if !regexp.MustCompile(want).MatchString(out.String()) {
+		t.Errorf("it wrote\n%s\nwant at the end %s", out, want)
 	}
 }
 

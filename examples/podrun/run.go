@@ -144,7 +144,7 @@ func (a *app) see(ctx context.Context, h *local.Handle, out *show.Show) error {
 	}
 	enough()
 	wg.Wait()
-	out.Say(h, "pod %s is gone: %s", h.Pod().Name, show.Outcome(before, last))
+	out.Say(h, "pod %s is gone: %s", h.Pod().Name, show.Outcome(context.WithoutCancel(ctx), h, before, last))
 	if last.Phase != corev1.PodSucceeded {
 		return exitCode(1)
 	}

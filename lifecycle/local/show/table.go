@@ -1,6 +1,7 @@
 package show
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -31,8 +32,9 @@ func Table(out io.Writer, pods []local.PodInfo) error {
 				running = append(running, c.Name)
 			}
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d/%d\t%d\t%s\t%s\t%s\n", p.Pod.Namespace, p.Pod.Name, p.Status.Phase, ready,
-			all, restarts, p.Status.PodIP, driven, strings.Join(running, ","))
+		text := local.Printable
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d/%d\t%d\t%s\t%s\t%s\n", text(p.Pod.Namespace), text(p.Pod.Name),
+			text(string(p.Status.Phase)), ready, all, restarts, text(p.Status.PodIP), driven, text(strings.Join(running, ",")))
 	}
 	return w.Flush()
 }
@@ -64,11 +66,13 @@ func counts(p *corev1.Pod, s corev1.PodStatus) (ready, all int, restarts int32) 
 	return ready, all + len(p.Spec.Containers), restarts
 }
 
-// Outcome says in a line how a pod ended. Before is its status before its end was
-// asked for: a container that never ran was waiting for something then.
-func Outcome(before, last corev1.PodStatus) string {
+// Outcome says in a line how a pod ended of which nothing is left. Before is its
+// status before its end was asked for: a container that never ran was waiting for
+// something then. Where that does not tell why, the pod's events do.
+func Outcome(ctx context.Context, p Pod, before, last corev1.PodStatus) string {
 	text := string(last.Phase)
 	was := slices.Concat(before.InitContainerStatuses, before.ContainerStatuses)
+	told := true
 	for _, c := range slices.Concat(last.InitContainerStatuses, last.ContainerStatuses) {
 		t := c.State.Terminated
 		if t == nil || t.ExitCode == 0 {
@@ -81,7 +85,23 @@ func Outcome(before, last corev1.PodStatus) string {
 		text += ", " + c.Name + " did not run"
 		if b := pod.Status(was, c.Name); b != nil && b.State.Waiting != nil {
 			text += because(b.State.Waiting.Reason, b.State.Waiting.Message)
+			told = told && b.State.Waiting.Message != ""
 		}
 	}
-	return strings.TrimSpace(text + because(last.Reason, last.Message))
+	text += because(last.Reason, last.Message)
+	if !told {
+		text += failure(ctx, p)
+	}
+	return strings.TrimSpace(text)
+}
+
+// failure is the pod's newest event of something that failed for all its
+// containers: its sandbox, a volume.
+func failure(ctx context.Context, p Pod) (text string) {
+	for e, err := range p.Events(ctx) {
+		if err == nil && e.Type == corev1.EventTypeWarning && strings.HasPrefix(e.Reason, "Failed") && e.InvolvedObject.FieldPath == "" {
+			text = "; " + e.Reason + ": " + e.Message
+		}
+	}
+	return text
 }
