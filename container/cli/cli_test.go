@@ -8,7 +8,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/lifepod/lifepod/container"
 	"github.com/lifepod/lifepod/container/cli"
+	"github.com/lifepod/lifepod/container/internal/supervised"
 	"github.com/lifepod/lifepod/container/runc"
 )
 
@@ -51,53 +51,12 @@ func (p *place) start(r container.Runtime, spec container.Spec) {
 
 func (p *place) stopped(r container.Runtime, id string) container.State {
 	p.t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		st, err := r.State(context.Background(), id)
-		if err != nil {
-			p.t.Fatal(err)
-		}
-		if st.Status == container.Stopped {
-			return st
-		}
-		if time.Now().After(end) {
-			p.t.Fatalf("it does not stop: %+v", st)
-		}
-	}
+	return supervised.AwaitStop(p.t, r, id)
 }
 
 func (p *place) says(spec container.Spec, text string) {
 	p.t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		b, _ := os.ReadFile(spec.Log)
-		if bytes.Contains(b, []byte(text)) {
-			return
-		}
-		if time.Now().After(end) {
-			p.t.Fatalf("the log %q lacks %q", b, text)
-		}
-	}
-}
-
-// killSupervisor kills the supervisor and waits until it is gone.
-func (p *place) killSupervisor() {
-	p.t.Helper()
-	b, err := os.ReadFile(filepath.Join(p.opts.Run, "supervisor.alive"))
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	fd, err := unix.PidfdOpen(pid, 0)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	defer unix.Close(fd)
-	if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); err != nil {
-		p.t.Fatal(err)
-	}
-	_, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 10000)
+	supervised.AwaitLog(p.t, spec, text)
 }
 
 // A container goes on without its supervisor, and the next one knows it: what it
@@ -115,7 +74,7 @@ func TestSupervisorKilled(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.killSupervisor()
+		supervised.KillSupervisor(t, p.dir)
 		if st, err := r.State(ctx, "run"); err != nil || st.Status != container.Running || st.Pid != before.Pid || !st.StartedAt.Equal(before.StartedAt) {
 			t.Fatalf("after the kill: %+v, %v, before %+v", st, err, before)
 		}
@@ -150,7 +109,7 @@ func TestSupervisorKilledDuringCreate(t *testing.T) {
 			made := make(chan error, 1)
 			go func() { made <- r.Create(ctx, p.spec("a", "sleep", "1h")) }()
 			time.Sleep(after * time.Millisecond)
-			p.killSupervisor()
+			supervised.KillSupervisor(t, p.dir)
 			if err := <-made; err != nil { // it was tried again
 				t.Errorf("create, with the supervisor killed after %d ms: %v", after, err)
 			}
@@ -240,7 +199,7 @@ func TestRuntimesSideBySide(t *testing.T) {
 	for id, r := range runtimes {
 		p.start(r, p.spec(id, "sleep", "1h"))
 	}
-	p.killSupervisor()
+	supervised.KillSupervisor(t, p.dir)
 	for _, r := range runtimes {
 		for id := range runtimes {
 			if code, err := r.Exec(context.Background(), id, container.Exec{Args: []string{"/testbox", "exit", "7"}}); code != 7 || err != nil {

@@ -78,7 +78,7 @@ func (p *place) supervisors() (pids []string) {
 func agent(dir string) {
 	r, err := runc.Open(runc.Options{Root: dir, Run: filepath.Join(dir, "run"), Supervisor: os.Getenv("RUNC_TEST_SUPERVISOR"), SupervisorIdle: 50 * time.Millisecond})
 	if err == nil {
-		p := &place{dir: dir, rootfs: filepath.Join(dir, "rootfs")}
+		p := &place{dir: dir}
 		err = r.Create(context.Background(), container.Spec{ID: "a", OCI: p.oci("a", "/testbox", "sleep", "1h")})
 	}
 	if err == nil {

@@ -3,52 +3,27 @@
 package runc_test
 
 import (
-	"bytes"
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/lifepod/lifepod/container"
+	"github.com/lifepod/lifepod/container/internal/supervised"
 	"github.com/lifepod/lifepod/container/runc"
 )
 
 // supervisor is the pid of the one that lives, waiting for it.
 func (p *place) supervisor() int {
 	p.t.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
-		b, err := os.ReadFile(filepath.Join(p.opts.Run, "supervisor.alive"))
-		if err != nil {
-			continue
-		}
-		pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
-		if err != nil {
-			continue
-		}
-		if cmd, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)); err == nil && bytes.Contains(cmd, []byte(p.opts.Run)) {
-			return pid
-		}
-	}
-	p.t.Fatal("no supervisor lives")
-	return 0
+	return supervised.Supervisor(p.t, p.dir)
 }
 
 func (p *place) killSupervisor() {
 	p.t.Helper()
-	pid := p.supervisor()
-	fd, err := unix.PidfdOpen(pid, 0)
-	if err != nil {
-		return
-	}
-	defer unix.Close(fd)
-	_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
-	_, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 10000)
+	supervised.KillSupervisor(p.t, p.dir)
 }
 
 // holdBack keeps anyone from starting a supervisor until the result is called.
@@ -103,26 +78,12 @@ func (p *place) state(r *runc.Runtime, id string) container.State {
 
 func (p *place) awaitStop(r *runc.Runtime, id string) container.State {
 	p.t.Helper()
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		if st := p.state(r, id); st.Status == container.Stopped {
-			return st
-		}
-		if time.Now().After(end) {
-			p.t.Fatalf("container %s does not stop", id)
-		}
-	}
+	return supervised.AwaitStop(p.t, r, id)
 }
 
 func (p *place) awaitLog(spec container.Spec, text string) {
 	p.t.Helper()
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(2 * time.Millisecond) {
-		if b, _ := os.ReadFile(spec.Log); bytes.Contains(b, []byte(text)) {
-			return
-		}
-		if time.Now().After(end) {
-			p.t.Fatalf("the log of %s does not say %q", spec.ID, text)
-		}
-	}
+	supervised.AwaitLog(p.t, spec, text)
 }
 
 // dead waits until a process that is not our child has ended.

@@ -3,73 +3,34 @@
 package runc_test
 
 import (
-	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/go-logr/logr/funcr"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
-	"golang.org/x/sys/unix"
 
 	"github.com/lifepod/lifepod/container/containertest"
+	"github.com/lifepod/lifepod/container/internal/supervised"
 	"github.com/lifepod/lifepod/container/runc"
-	"github.com/lifepod/lifepod/internal/testutil"
 )
 
 // place is one root with a root file system, and a supervisor that goes soon.
 type place struct {
-	t      testing.TB
-	dir    string
-	rootfs string
-	opts   runc.Options
+	t    testing.TB
+	dir  string
+	opts runc.Options
 }
 
 // newPlace checks at the test's end that nothing is left of it.
 func newPlace(t testing.TB) *place {
-	testutil.RequireRoot(t)
-	dir, err := os.MkdirTemp("", "lp")
-	if err != nil {
-		t.Fatal(err)
-	}
-	testutil.CheckLeaks(t, testutil.Scope{Dirs: []string{dir}, Names: []string{"lifepod-" + runc.RootID(dir)}})
-	p := &place{t: t, dir: dir, rootfs: filepath.Join(dir, "rootfs"), opts: runc.Options{
-		Root: dir, Run: filepath.Join(dir, "run"), SupervisorIdle: 50 * time.Millisecond,
+	dir := supervised.Root(t)
+	return &place{t: t, dir: dir, opts: runc.Options{
+		Root: dir, Run: supervised.Run(dir), SupervisorIdle: supervised.Idle,
 		Log: funcr.New(func(_, args string) { t.Log(args) }, funcr.Options{}),
 	}}
-	t.Cleanup(func() {
-		p.awaitEnd()
-		os.RemoveAll(dir)
-	})
-	if err := os.Chmod(dir, 0o711); err != nil {
-		t.Fatal(err)
-	}
-	containertest.Rootfs(t, p.rootfs)
-	return p
-}
-
-// awaitEnd waits until no supervisor lives.
-func (p *place) awaitEnd() {
-	p.t.Helper()
-	f, err := os.Open(filepath.Join(p.opts.Run, "supervisor.alive"))
-	if errors.Is(err, os.ErrNotExist) {
-		return
-	}
-	if err != nil {
-		p.t.Error(err)
-		return
-	}
-	defer f.Close()
-	for end := time.Now().Add(20 * time.Second); unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil; {
-		if time.Now().After(end) {
-			p.t.Error("the supervisor does not end")
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
 }
 
 func (p *place) open() *runc.Runtime {
@@ -87,11 +48,11 @@ func (p *place) open() *runc.Runtime {
 }
 
 func (p *place) oci(id string, args ...string) *specs.Spec {
-	return containertest.OCI(p.rootfs, "/lifepod-"+runc.RootID(p.dir)+"/"+id, args...)
+	return supervised.OCI(p.dir, id, args...)
 }
 
 func (p *place) env() containertest.Env {
-	return containertest.Env{Runtime: p.open(), Dir: p.dir, OCI: p.oci}
+	return supervised.Env(p.dir, p.open())
 }
 
 // The tests' own binary is the supervisor here, one for the whole suite.

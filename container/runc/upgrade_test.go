@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lifepod/lifepod/container"
+	"github.com/lifepod/lifepod/container/internal/supervised"
 	"github.com/lifepod/lifepod/container/runc"
 )
 
@@ -345,7 +346,7 @@ func TestUpgradeToAnotherProgram(t *testing.T) {
 func TestUpgradeOfCreated(t *testing.T) {
 	bothPrograms(t, func(t *testing.T, p *place) {
 		r, ctx := p.open(), context.Background()
-		bad := filepath.Join(p.rootfs, "bad")
+		bad := filepath.Join(supervised.Rootfs(p.dir), "bad")
 		if err := os.WriteFile(bad, []byte("\x7fELF of nothing"), 0o755); err != nil {
 			t.Fatal(err)
 		}
