@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/uuid"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
+	"github.com/lifepod/lifepod/bench/internal/stamped"
 	"github.com/lifepod/lifepod/cgroups"
 	"github.com/lifepod/lifepod/internal/containerd"
 	"github.com/lifepod/lifepod/lifecycle/local"
@@ -59,7 +60,7 @@ func (c *client) start(ctx context.Context, name string) (time.Duration, func(co
 	o := &one{client: c, pod: c.pod.DeepCopy()}
 	o.pod.Name, o.pod.UID = name, uuid.NewUUID()
 	o.dir = filepath.Join(c.dir, "pods", string(o.pod.UID))
-	began := monotonic()
+	began := stamped.Now()
 	mounted, err := o.prepare(ctx)
 	if err != nil {
 		return 0, nil, err
@@ -70,7 +71,7 @@ func (c *client) start(ctx context.Context, name string) (time.Duration, func(co
 	if err := c.d.Runtime.StartContainer(ctx, o.container); err != nil {
 		return 0, nil, err
 	}
-	at, err := stamped(o.dir)
+	at, err := stamped.At(o.dir)
 	return at - began, o.remove, err
 }
 

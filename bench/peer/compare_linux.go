@@ -6,12 +6,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/lifepod/lifepod/bench/internal/stamped"
 )
 
 // subject is one way to run the pod.
@@ -74,13 +73,8 @@ func (f *figures) add(g figures) {
 }
 
 func row(name string, all []time.Duration, cpu time.Duration) {
-	slices.Sort(all)
-	at := func(p float64) string { return ms(all[min(len(all)-1, int(p*float64(len(all))))]) }
-	fmt.Printf("| %s | %s | %s | %s | %s | %s | %s |\n", name, ms(all[0]), at(0.5), at(0.9), at(0.99), ms(all[len(all)-1]),
-		ms(cpu/time.Duration(len(all))))
+	fmt.Printf("| %s | %s | %s |\n", name, stamped.Cells(all), stamped.Ms(cpu/time.Duration(len(all))))
 }
-
-func ms(d time.Duration) string { return fmt.Sprintf("%.1f", float64(d.Microseconds())/1000) }
 
 // cpu is the time that all processes of this namespace have used so far, those
 // that ended with their parents'.
@@ -102,25 +96,6 @@ func cpu() time.Duration {
 		}
 	}
 	return time.Duration(ticks) * tick
-}
-
-func monotonic() time.Duration {
-	var now unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) // it cannot fail
-	return time.Duration(now.Nano())
-}
-
-// stamped waits for what the pod's program wrote into its emptyDir.
-func stamped(podDir string) (time.Duration, error) {
-	file := filepath.Join(podDir, "volumes", "kubernetes.io~empty-dir", "out", "start")
-	for range 10000 {
-		if text, err := os.ReadFile(file); err == nil {
-			ns, err := strconv.ParseInt(string(text), 10, 64)
-			return time.Duration(ns), err
-		}
-		time.Sleep(time.Millisecond)
-	}
-	return 0, fmt.Errorf("no time in %s", file)
 }
 
 func version(ctx context.Context, runc string) string {

@@ -6,41 +6,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/lifepod/lifepod/bench/internal/stamped"
 	"github.com/lifepod/lifepod/internal/containerd"
 	"github.com/lifepod/lifepod/lifecycle/local"
 	"github.com/lifepod/lifepod/netns/cni"
 )
-
-// manifest is the pod of bench/pods.
-const manifest = `
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: files}
-data: {token: a, ca.crt: b, namespace: c}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: NAME}
-spec:
-  terminationGracePeriodSeconds: 5
-  containers:
-  - name: main
-    image: demo.lifepod.example/stamp:v1
-    command: [/stamp, /out/start]
-    resources: {requests: {cpu: 10m, memory: 16Mi}, limits: {cpu: "1", memory: 64Mi}}
-    volumeMounts:
-    - {name: out, mountPath: /out}
-    - {name: files, mountPath: /var/run/secrets/files, readOnly: true}
-  volumes:
-  - {name: out, emptyDir: {}}
-  - name: files
-    projected: {sources: [{configMap: {name: files}}]}
-`
 
 // node is lifepod with some choice of blocks.
 type node struct {
@@ -69,7 +43,7 @@ func subjects(dir, host string, peer containerd.Options, d *containerd.Daemon) (
 			return nil, nil, err
 		}
 	}
-	own.Images.Client.Mirrors = map[string]string{"demo.lifepod.example": host}
+	own.Images.Client.Mirrors = map[string]string{stamped.Registry: host}
 	chained := own
 	chained.Network = network
 	over := local.Options{CRI: &local.CRI{Name: "containerd", Runtime: d.Runtime, Images: d.Images}}
@@ -139,28 +113,11 @@ func (n node) close() error {
 }
 
 func (n node) start(ctx context.Context, name string) (time.Duration, func(context.Context) error, error) {
-	pods, others, err := local.Decode([]byte(strings.ReplaceAll(manifest, "NAME", name)))
+	h, took, err := stamped.Start(ctx, n.Node, n.root, name, nil)
 	if err != nil {
 		return 0, nil, err
 	}
-	if err := n.Apply(ctx, others...); err != nil {
-		return 0, nil, err
-	}
-	began := monotonic()
-	h, err := n.Run(ctx, pods[0])
-	if err != nil {
-		return 0, nil, err
-	}
-	for st, err := range h.Status(ctx) {
-		if err != nil {
-			return 0, nil, err
-		}
-		if st.Phase == corev1.PodRunning {
-			break
-		}
-	}
-	at, err := stamped(filepath.Join(n.root, "pods", string(h.Pod().UID)))
-	return at - began, h.Stop, err
+	return took, h.Stop, nil
 }
 
 // template is the pod as admitted.

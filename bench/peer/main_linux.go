@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 
+	"github.com/lifepod/lifepod/bench/internal/stamped"
 	"github.com/lifepod/lifepod/image/imagetest"
 	"github.com/lifepod/lifepod/internal/apart"
 	"github.com/lifepod/lifepod/internal/containerd"
@@ -63,7 +64,7 @@ func run(ctx context.Context) (err error) {
 	}
 	defer stop()
 	peer.Dir, peer.State = filepath.Join(dir, "peer"), "/run/peer"
-	peer.Mirrors = map[string]string{"demo.lifepod.example": host}
+	peer.Mirrors = map[string]string{stamped.Registry: host}
 	d, err := containerd.Start(ctx, peer)
 	if err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/lifepod/lifepod/bench/internal/stamped"
 	"github.com/lifepod/lifepod/image/imagetest"
 	"github.com/lifepod/lifepod/lifecycle/local"
 )
@@ -83,7 +84,7 @@ func run(ctx context.Context) error {
 	if err := first.Stop(ctx); err != nil {
 		return err
 	}
-	fmt.Printf("first pod of a root (image pulled, supervisor started): %s ms\n", ms(took))
+	fmt.Printf("first pod of a root (image pulled, supervisor started): %s ms\n", stamped.Ms(took))
 	fmt.Printf("%s, %d CPUs, supervisor %q, %d samples\n\n", runtime.Version(), runtime.NumCPU(), *supervisor, *samples)
 	// Memory first: of a supervisor that has started nothing else.
 	if *many > 0 {
@@ -115,7 +116,7 @@ func serve(o *local.Options) (stop func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	o.Images.Client.Mirrors = map[string]string{"bench.lifepod.example": host}
+	o.Images.Client.Mirrors = map[string]string{stamped.Registry: host}
 	return stop, nil
 }
 
@@ -126,62 +127,15 @@ type bench struct {
 	next    int
 }
 
-// manifest is one container with requests and limits, a projected volume of
-// three files, and an emptyDir.
-const manifest = `
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: files}
-data: {token: a, ca.crt: b, namespace: c}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: NAME}
-spec:
-  terminationGracePeriodSeconds: 5
-  containers:
-  - name: main
-    image: bench.lifepod.example/stamp:v1
-    command: [/stamp, /out/start]
-    resources: {requests: {cpu: 10m, memory: 16Mi}, limits: {cpu: "1", memory: 64Mi}}
-    volumeMounts:
-    - {name: out, mountPath: /out}
-    - {name: files, mountPath: /var/run/secrets/files, readOnly: true}
-  volumes:
-  - {name: out, emptyDir: {}}
-  - name: files
-    projected: {sources: [{configMap: {name: files}}]}
-`
-
 // start runs a pod and returns how long it took to the first statement of its
 // program.
 func (b *bench) start(ctx context.Context) (*local.Handle, time.Duration, error) {
 	b.next++
-	pods, others, err := local.Decode([]byte(replaceName(manifest, fmt.Sprintf("p%d", b.next))))
-	if err != nil {
-		return nil, 0, err
-	}
-	if *seccomp {
-		pods[0].Spec.SecurityContext = &corev1.PodSecurityContext{
-			SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+	return stamped.Start(ctx, b.node, b.root, fmt.Sprintf("p%d", b.next), func(p *corev1.Pod) {
+		if *seccomp {
+			p.Spec.SecurityContext = &corev1.PodSecurityContext{
+				SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+			}
 		}
-	}
-	if err := b.node.Apply(ctx, others...); err != nil {
-		return nil, 0, err
-	}
-	began := monotonic()
-	h, err := b.node.Run(ctx, pods[0])
-	if err != nil {
-		return nil, 0, err
-	}
-	for st, err := range h.Status(ctx) {
-		if err != nil {
-			return nil, 0, err
-		}
-		if st.Phase == corev1.PodRunning {
-			break
-		}
-	}
-	at, err := b.stamped(h)
-	return h, at - began, err
+	})
 }

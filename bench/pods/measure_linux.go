@@ -11,31 +11,9 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/lifepod/lifepod/bench/internal/stamped"
 	"github.com/lifepod/lifepod/lifecycle/local"
 )
-
-func replaceName(text, name string) string { return strings.ReplaceAll(text, "NAME", name) }
-
-func monotonic() time.Duration {
-	var now unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) // it cannot fail
-	return time.Duration(now.Nano())
-}
-
-// stamped waits for what the program wrote into its emptyDir.
-func (b *bench) stamped(h *local.Handle) (time.Duration, error) {
-	file := filepath.Join(b.root, "pods", string(h.Pod().UID), "volumes", "kubernetes.io~empty-dir", "out", "start")
-	for range 5000 {
-		if text, err := os.ReadFile(file); err == nil {
-			ns, err := strconv.ParseInt(string(text), 10, 64)
-			return time.Duration(ns), err
-		}
-		time.Sleep(time.Millisecond)
-	}
-	return 0, fmt.Errorf("pod %s wrote no time", h.Pod().Name)
-}
 
 // latencies starts and removes pods one after another, after a warm-up.
 func (b *bench) latencies(ctx context.Context) error {
@@ -79,13 +57,7 @@ func sorted(m map[string][]time.Duration) []string {
 	return names
 }
 
-func row(name string, all []time.Duration) {
-	slices.Sort(all)
-	at := func(p float64) string { return ms(all[min(len(all)-1, int(p*float64(len(all))))]) }
-	fmt.Printf("| %s | %s | %s | %s | %s | %s |\n", name, ms(all[0]), at(0.5), at(0.9), at(0.99), ms(all[len(all)-1]))
-}
-
-func ms(d time.Duration) string { return fmt.Sprintf("%.1f", float64(d.Microseconds())/1000) }
+func row(name string, all []time.Duration) { fmt.Printf("| %s | %s |\n", name, stamped.Cells(all)) }
 
 // memory measures the supervisor with one idle pod and with many.
 func (b *bench) memory(ctx context.Context) error {
