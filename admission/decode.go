@@ -63,7 +63,7 @@ func Decode(manifest []byte, only ...string) ([]Object, error) {
 		out = append(out, objs...)
 	}
 	if len(out) == 0 {
-		return nil, &DecodeError{Document: 1, Err: errors.New("the manifest holds no object")}
+		return nil, &DecodeError{Document: 1, Err: errors.New("the manifest holds no object: one with apiVersion and kind is wanted")}
 	}
 	return out, nil
 }

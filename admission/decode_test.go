@@ -82,7 +82,7 @@ func TestDecodeErrors(t *testing.T) {
 			`document 1 (line 1), Deployment "d": no kind "Deployment" is registered for version "apps/v1"; use one of ConfigMap, Namespace, Node, Pod, Secret, Service, ServiceAccount of v1`},
 		"no kind":     {"apiVersion: v1\n", `document 1 (line 1): Object 'Kind' is missing`},
 		"no version":  {"kind: Pod\n", `document 1 (line 1), Pod "": Object 'apiVersion' is missing`},
-		"empty":       {"\n---\n# nothing\n", `document 1: the manifest holds no object`},
+		"empty":       {"\n---\n# nothing\n", `document 1: the manifest holds no object: one with apiVersion and kind is wanted`},
 		"a scalar":    {"hello", `document 1 (line 1): it is of type string: an object with apiVersion and kind is wanted`},
 		"a list":      {"- a", `document 1 (line 1): it is of type array: an object with apiVersion and kind is wanted`},
 		"two kinds":   {"kind: [Pod, Node]", `document 1 (line 1): kind is of type array: a string is wanted`},

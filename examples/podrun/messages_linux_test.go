@@ -28,7 +28,7 @@ func TestMessages(t *testing.T) {
 		{"run " + s.dir, 1, s.dir + ": is a directory; podrun run takes a file of YAML or JSON"},
 		{"run /dev/zero", 1, "/dev/zero: it has more than 67108864 bytes, the limit of a manifest; run its pods from several files"},
 		{"run " + file("bad.yaml", "kind: Pod\n a: [\n"), 1, "/bad.yaml: document 1 (line 1): yaml: line 2: "},
-		{"run " + file("empty.yaml", "# nothing\n"), 1, "/empty.yaml: document 1: the manifest holds no object"},
+		{"run " + file("empty.yaml", "# nothing\n"), 1, "/empty.yaml: document 1: the manifest holds no object: one with apiVersion and kind is wanted"},
 		{"run " + file("unknown.yaml", strings.Replace(pod, "image:", "imagee:", 1)), 1, `/unknown.yaml: document 1 (line 1), Pod "web": Pod in version "v1" cannot be handled as a Pod: strict decoding error: unknown field "spec.containers[0].imagee"`},
 		{"run " + file("type.yaml", strings.Replace(pod, "image: x", "image: [x]", 1)), 1, "json: cannot unmarshal array into Go struct field Container.spec.containers.image of type string"},
 		{"run " + file("two.yaml", pod+"---\n"+strings.Replace(pod, "spec:", "spc:", 1)), 1, `/two.yaml: document 2 (line 6), Pod "web": `},
