@@ -161,6 +161,10 @@ func (b *blocks) remove(ctx context.Context, id string) error {
 	)
 }
 
+// close leaves nothing but images and logs, once the supervisor has ended, too.
 func (b *blocks) close(ctx context.Context) error {
+	for _, dir := range []string{b.rootfs(""), b.pins("")} {
+		_ = os.Remove(dir) // what another still uses is not empty
+	}
 	return errors.Join(b.runtime.Close(), b.network.Close(), b.images.Close(), b.cgroups.Prune(ctx, b.cgroup))
 }
