@@ -57,8 +57,8 @@ func main() {
 	h, err := node.Run(context.Background(), pods[0])
 	must(err)
 	for st := range h.Status(context.Background()) {
-		fmt.Println(st.Phase)
 		if st.Phase == "Succeeded" || st.Phase == "Failed" {
+			fmt.Println("pod", h.Pod().Name, st.Phase)
 			break
 		}
 	}
