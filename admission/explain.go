@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"strings"
@@ -41,11 +42,20 @@ func (c Change) String() string {
 	return fmt.Sprintf("%s: %v → %v", c.Path, show(c.From), show(c.To))
 }
 
+// show writes a value as it stands in a manifest, strings without their quotes.
 func show(v any) string {
 	if v == nil {
 		return "none"
 	}
-	return fmt.Sprintf("%+v", v)
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprintf("%+v", v)
+	}
+	var text string
+	if json.Unmarshal(b, &text) == nil {
+		return text
+	}
+	return string(b)
 }
 
 // Diff lists the fields in which two objects of one type differ, by their JSON
@@ -109,12 +119,14 @@ func join(path string, f reflect.StructField) string {
 	return path + "." + name
 }
 
+// value is what a field holds, nil for one that is absent. What a pointer leads to
+// is there, though it be zero.
 func value(v reflect.Value) any {
-	for v.Kind() == reflect.Pointer && !v.IsNil() {
-		v = v.Elem()
-	}
 	if v.IsZero() {
 		return nil
+	}
+	for v.Kind() == reflect.Pointer {
+		v = v.Elem()
 	}
 	return v.Interface()
 }
