@@ -102,6 +102,21 @@ func TestResources(t *testing.T) {
 	}
 }
 
+// Quantities beyond an int64 share their digits: adding must not write to the pod.
+func TestSumsLeaveThePodAlone(t *testing.T) {
+	const huge = "18446744073709551614"
+	p := good()
+	p.Spec.Overhead = list("memory", "1Gi")
+	p.Spec.Resources = ptr(needs(list("memory", huge), list("memory", huge)))
+	Requests(p)
+	Limits(p)
+	for what, l := range map[string]corev1.ResourceList{"requests": p.Spec.Resources.Requests, "limits": p.Spec.Resources.Limits} {
+		if l.Memory().Cmp(resource.MustParse(huge)) != 0 {
+			t.Errorf("%s are now %s", what, l.Memory())
+		}
+	}
+}
+
 func TestRestart(t *testing.T) {
 	rule := func(a corev1.ContainerRestartRuleAction, op corev1.ContainerRestartRuleOnExitCodesOperator, codes ...int32) corev1.ContainerRestartRule {
 		return corev1.ContainerRestartRule{Action: a, ExitCodes: &corev1.ContainerRestartRuleOnExitCodes{Operator: op, Values: codes}}

@@ -11,13 +11,24 @@ import (
 // sidecars before it), replaced per resource by pod-level requests, plus
 // overhead.
 func Requests(p *corev1.Pod) corev1.ResourceList {
-	return helper.PodRequests(p, helper.PodResourcesOptions{})
+	return helper.PodRequests(ownResources(p), helper.PodResourcesOptions{})
 }
 
 // Limits returns the pod's limits by the same rule; overhead counts only where
 // there is a limit.
 func Limits(p *corev1.Pod) corev1.ResourceList {
-	return helper.PodLimits(p, helper.PodResourcesOptions{})
+	return helper.PodLimits(ownResources(p), helper.PodResourcesOptions{})
+}
+
+// ownResources gives a pod whose pod-level resources may be written to: adding
+// the overhead would change those of p where a quantity does not fit an int64.
+func ownResources(p *corev1.Pod) *corev1.Pod {
+	if p.Spec.Resources == nil || p.Spec.Overhead == nil {
+		return p
+	}
+	own := *p
+	own.Spec.Resources = p.Spec.Resources.DeepCopy()
+	return &own
 }
 
 // ContainersRequests returns what the containers alone request.
