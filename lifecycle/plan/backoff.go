@@ -21,7 +21,7 @@ func CrashKey(pod *corev1.Pod, c *corev1.Container) string {
 func (s *state) crashPolicy() BackoffPolicy {
 	p := CrashBackoff
 	if m := s.in.Config.CrashBackoffMax; m > 0 {
-		p.Max = m
+		p.Initial, p.Max = min(p.Initial, m), m
 	}
 	return p
 }

@@ -23,7 +23,7 @@ type BackoffEntry struct {
 // acted on now.
 func (p BackoffPolicy) Next(e BackoffEntry, event, now time.Time) BackoffEntry {
 	if e.Delay == 0 || p.Expired(e, event) {
-		return BackoffEntry{Delay: min(p.Initial, p.Max), Updated: now}
+		return BackoffEntry{Delay: p.Initial, Updated: now}
 	}
 	return BackoffEntry{Delay: min(2*e.Delay, p.Max), Updated: now}
 }

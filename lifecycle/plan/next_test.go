@@ -145,6 +145,25 @@ func TestCrashBackoff(t *testing.T) {
 	}
 }
 
+// A maximum below the first delay is that of the first delay too.
+func TestCrashBackoffBelowInitial(t *testing.T) {
+	in := crashedTwice()
+	in.Memory.Crash = nil
+	in.Config.CrashBackoffMax = 3 * time.Second
+	p := Next(*in)
+	if len(p.Memory.Crash) == 0 {
+		t.Fatal("no backoff")
+	}
+	for _, b := range p.Memory.Crash {
+		if b.Delay != 3*time.Second {
+			t.Errorf("delay %v with a maximum of 3 s", b.Delay)
+		}
+	}
+	if e := (BackoffPolicy{Initial: 5, Max: 1}).Next(BackoffEntry{}, t0, t0); e.Delay != 5 {
+		t.Errorf("a policy's first delay is %d, not its initial 5", e.Delay)
+	}
+}
+
 // TestForced: what we ended to start it again is started whatever its code, and
 // its end is not the pod's.
 func TestForced(t *testing.T) {

@@ -7,11 +7,9 @@ import (
 )
 
 // ShouldRestart says whether a container that ended with exitCode is started
-// again, and by which of its own rules, if one matched: its rules come first,
+// again, and which of its own rules matched, if one did: its rules come first,
 // then its policy, then the pod's. A pod that is being deleted restarts nothing.
 func ShouldRestart(pod *corev1.Pod, c *corev1.Container, exitCode int32) (bool, *corev1.ContainerRestartRule) {
-	if pod.DeletionTimestamp != nil {
-		return false, nil
-	}
-	return podutil.ShouldRestart(&pod.Spec, c, exitCode), podutil.MatchRestartRule(c, exitCode)
+	again := pod.DeletionTimestamp == nil && podutil.ShouldRestart(&pod.Spec, c, exitCode)
+	return again, podutil.MatchRestartRule(c, exitCode)
 }
