@@ -90,11 +90,10 @@ func (d *dropper) http(at *field.Path, h *corev1.HTTPGetAction) {
 }
 
 func (d *dropper) volume(at *field.Path, v *corev1.Volume) {
+	if v.EmptyDir != nil && v.EmptyDir.Mode != nil {
+		drop(d, at.Child("emptyDir", "mode"), &v.EmptyDir.Mode)
+	}
 	switch {
-	case v.EmptyDir != nil:
-		if v.EmptyDir.Mode != nil {
-			drop(d, at.Child("emptyDir", "mode"), &v.EmptyDir.Mode)
-		}
 	case v.Secret != nil:
 		drop(d, at.Child("secret", "defaultUser"), &v.Secret.DefaultUser)
 		d.keys(at.Child("secret", "items"), v.Secret.Items)
@@ -116,10 +115,10 @@ func (d *dropper) projection(at *field.Path, p *corev1.VolumeProjection) {
 	switch {
 	case p.Secret != nil:
 		d.keys(at.Child("secret", "items"), p.Secret.Items)
-	case p.ConfigMap != nil:
-		d.keys(at.Child("configMap", "items"), p.ConfigMap.Items)
 	case p.DownwardAPI != nil:
 		d.files(at.Child("downwardAPI", "items"), p.DownwardAPI.Items)
+	case p.ConfigMap != nil:
+		d.keys(at.Child("configMap", "items"), p.ConfigMap.Items)
 	case p.ServiceAccountToken != nil:
 		drop(d, at.Child("serviceAccountToken", "user"), &p.ServiceAccountToken.User)
 	case p.ClusterTrustBundle != nil:

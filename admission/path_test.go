@@ -136,6 +136,33 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// Of a volume with several sources, and of a projection, the first in the order
+// below loses its users; an emptyDir loses its mode whatever is beside it.
+func TestDropsOfOddVolumes(t *testing.T) {
+	one := ptr.To(int64(1))
+	keys := func() []corev1.KeyToPath { return []corev1.KeyToPath{{Key: "k", Path: "k", User: one}} }
+	p := pod(func(p *corev1.Pod) {
+		p.Spec.Volumes = []corev1.Volume{
+			{VolumeSource: corev1.VolumeSource{
+				EmptyDir: &corev1.EmptyDirVolumeSource{Mode: ptr.To(int32(0o700))},
+				Secret:   &corev1.SecretVolumeSource{DefaultUser: one},
+			}},
+			{VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{{
+				ConfigMap:   &corev1.ConfigMapProjection{Items: keys()},
+				DownwardAPI: &corev1.DownwardAPIProjection{Items: []corev1.DownwardAPIVolumeFile{{Path: "d", User: one}}},
+			}}}}},
+		}
+	})
+	got := admission.PrepareForCreate(p)
+	want := []string{
+		"spec.volumes[0].emptyDir.mode", "spec.volumes[0].secret.defaultUser",
+		"spec.volumes[1].projected.sources[0].downwardAPI.items[0].user",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("dropped %q, want %q", got, want)
+	}
+}
+
 func TestLenientDropsWithWarning(t *testing.T) {
 	in := pod(func(p *corev1.Pod) {
 		p.Spec.Containers[0].Lifecycle = &corev1.Lifecycle{StopSignal: ptr.To(corev1.SIGTERM)}
