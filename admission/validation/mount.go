@@ -8,7 +8,10 @@ import (
 // mounts checks what a container mounts, against the pod's volumes and the
 // container's own devices.
 func (c *podCheck) mounts(at *field.Path, ctr *corev1.Container) {
-	paths := unique{}
+	paths, devices := unique{}, map[string]string{}
+	for _, d := range ctr.VolumeDevices {
+		devices[d.Name] = d.DevicePath
+	}
 	for i := range ctr.VolumeMounts {
 		m, here := &ctr.VolumeMounts[i], at.Index(i)
 		c.need(here.Child("name"), m.Name)
@@ -19,17 +22,11 @@ func (c *podCheck) mounts(at *field.Path, ctr *corev1.Container) {
 		if paths.again(m.MountPath) {
 			c.invalid(here.Child("mountPath"), m.MountPath, "must be unique")
 		}
-		for _, d := range ctr.VolumeDevices {
-			if d.Name == m.Name {
-				c.invalid(here.Child("name"), m.Name, "must not already exist in volumeDevices")
-				break
-			}
+		if _, taken := devices[m.Name]; taken {
+			c.invalid(here.Child("name"), m.Name, "must not already exist in volumeDevices")
 		}
-		for _, d := range ctr.VolumeDevices {
-			if d.DevicePath == m.MountPath {
-				c.invalid(here.Child("mountPath"), m.MountPath, "must not already exist as a path in volumeDevices")
-				break
-			}
+		if hasPath(devices, m.MountPath) {
+			c.invalid(here.Child("mountPath"), m.MountPath, "must not already exist as a path in volumeDevices")
 		}
 		c.subPath(at, here, m)
 		c.propagation(at, m, ctr.SecurityContext)
@@ -75,7 +72,10 @@ func (c *podCheck) propagation(list *field.Path, m *corev1.VolumeMount, sc *core
 // devices checks block devices against the pod's volumes and the container's
 // mounts.
 func (c *podCheck) devices(at *field.Path, ctr *corev1.Container) {
-	names, paths := unique{}, unique{}
+	names, paths, mounts := unique{}, unique{}, map[string]string{}
+	for i := range ctr.VolumeMounts {
+		mounts[ctr.VolumeMounts[i].Name] = ctr.VolumeMounts[i].MountPath
+	}
 	for i, d := range ctr.VolumeDevices {
 		name, path := at.Index(i).Child("name"), at.Index(i).Child("devicePath")
 		if c.need(name, d.Name) && names.again(d.Name) {
@@ -96,17 +96,21 @@ func (c *podCheck) devices(at *field.Path, ctr *corev1.Container) {
 		} else if paths.again(d.DevicePath) {
 			c.invalid(path, d.DevicePath, "must be unique")
 		}
-		for _, m := range ctr.VolumeMounts {
-			if m.Name == d.Name {
-				c.invalid(name, d.Name, "must not already exist in volumeMounts")
-				break
-			}
+		if _, taken := mounts[d.Name]; taken {
+			c.invalid(name, d.Name, "must not already exist in volumeMounts")
 		}
-		for _, m := range ctr.VolumeMounts {
-			if m.MountPath == d.DevicePath {
-				c.invalid(path, d.DevicePath, "must not already exist as a path in volumeMounts")
-				break
-			}
+		if hasPath(mounts, d.DevicePath) {
+			c.invalid(path, d.DevicePath, "must not already exist as a path in volumeMounts")
 		}
 	}
+}
+
+// hasPath looks among the paths of named volumes; a volume has the last of its own.
+func hasPath(volumes map[string]string, path string) bool {
+	for _, p := range volumes {
+		if p == path {
+			return true
+		}
+	}
+	return false
 }

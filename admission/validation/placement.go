@@ -1,6 +1,7 @@
 package validation
 
 import (
+	"encoding/json"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -26,6 +27,37 @@ func (c *podCheck) placement(at *field.Path) {
 	}
 	for i := range c.spec.TopologySpreadConstraints {
 		c.spread(at.Child("topologySpreadConstraints").Index(i), i)
+	}
+}
+
+// annotatedTolerations checks the annotation that tolerations were once written
+// in. Errors of its JSON name the API server's internal type.
+func (c *podCheck) annotatedTolerations(at *field.Path) {
+	type (
+		TolerationOperator string
+		TaintEffect        string
+		Toleration         struct {
+			Key               string
+			Operator          TolerationOperator
+			Value             string
+			Effect            TaintEffect
+			TolerationSeconds *int64
+		}
+	)
+	text := c.pod.Annotations[corev1.TolerationsAnnotationKey]
+	if text == "" {
+		return
+	}
+	var list []Toleration
+	if err := json.Unmarshal([]byte(text), &list); err != nil {
+		c.invalid(at, corev1.TolerationsAnnotationKey, strings.ReplaceAll(err.Error(), "validation.", "core."))
+		return
+	}
+	for i, t := range list {
+		c.toleration(at.Child(corev1.TolerationsAnnotationKey).Index(i), &corev1.Toleration{
+			Key: t.Key, Operator: corev1.TolerationOperator(t.Operator), Value: t.Value,
+			Effect: corev1.TaintEffect(t.Effect), TolerationSeconds: t.TolerationSeconds,
+		})
 	}
 }
 

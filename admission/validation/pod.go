@@ -60,6 +60,7 @@ func (c *podCheck) metadata() {
 	if v, ok := c.pod.Annotations[corev1.MirrorPodAnnotationKey]; ok && c.spec.NodeName == "" {
 		c.invalid(at.Key(corev1.MirrorPodAnnotationKey), v, "must set spec.nodeName if mirror pod annotation is set")
 	}
+	c.annotatedTolerations(at)
 	if v, ok := c.pod.Annotations[corev1.PodDeletionCost]; ok && !isDeletionCost(v) {
 		c.invalid(at.Key(corev1.PodDeletionCost), v, "must be a 32bit integer")
 	}

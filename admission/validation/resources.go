@@ -171,6 +171,9 @@ func (c *podCheck) resourceClaims(at *field.Path) {
 		here := at.Index(i)
 		if _, mirror := c.pod.Annotations[corev1.MirrorPodAnnotationKey]; mirror {
 			c.forbidden(field.NewPath(""), "static pods do not support resource claims")
+			if claim.Name != "" {
+				c.claims[claim.Name] = true
+			}
 			continue
 		}
 		if c.need(here.Child("name"), claim.Name) {

@@ -2,6 +2,7 @@ package validation
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -84,21 +85,25 @@ func (c *podCheck) sysctls(at *field.Path, list []corev1.Sysctl) {
 	}
 }
 
+// ipcSysctls are the names of the ipc namespace outside fs.mqueue; the two short
+// ones stand for all that begin with them, when a star follows.
+var ipcSysctls = []string{
+	"kernel.sem", "kernel.shmall", "kernel.shmmax", "kernel.shmmni", "kernel.shm_rmid_forced", "kernel.shm",
+	"kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.msg",
+}
+
 // sysctlNamespace returns the namespace that a sysctl belongs to: net, ipc or none.
 // Names may use slashes for dots; the first separator decides.
 func sysctlNamespace(name string) string {
 	if i := strings.IndexAny(name, "./"); i >= 0 && name[i] == '/' {
 		name = strings.NewReplacer(".", "/", "/", ".").Replace(name)
 	}
-	if name == "kernel.sem" {
+	name, _, _ = strings.Cut(name, "*")
+	switch {
+	case strings.HasPrefix(name, "net."):
+		return "net"
+	case strings.HasPrefix(name, "fs.mqueue."), slices.Contains(ipcSysctls, name):
 		return "ipc"
-	}
-	for prefix, namespace := range map[string]string{
-		"net.": "net", "kernel.shm": "ipc", "kernel.msg": "ipc", "fs.mqueue.": "ipc",
-	} {
-		if strings.HasPrefix(name, prefix) {
-			return namespace
-		}
 	}
 	return ""
 }
