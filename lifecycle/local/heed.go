@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/lifepod/lifepod/internal/sys"
 	"github.com/lifepod/lifepod/lifecycle"
 )
@@ -21,13 +23,25 @@ func (n *Node) heed(ctx context.Context, runner *lifecycle.Runner) error {
 	n.wg.Go(func() {
 		defer w.Close()
 		for ctx.Err() == nil {
-			w.Wait(ctx)
-			for _, d := range n.allDriven() {
-				n.sawDeletion(runner, d)
-			}
+			n.sawChanges(runner, w.Wait(ctx))
 		}
 	})
 	return nil
+}
+
+// sawChanges looks at the pods whose pod.json changed, at all if that is not known.
+func (n *Node) sawChanges(runner *lifecycle.Runner, paths []string) {
+	if len(paths) == 0 {
+		for _, d := range n.allDriven() {
+			n.sawDeletion(runner, d)
+		}
+	}
+	for _, p := range paths {
+		dir, name := filepath.Split(p)
+		if d := n.driven(types.UID(filepath.Base(dir))); d != nil && name == "pod.json" {
+			n.sawDeletion(runner, d)
+		}
+	}
 }
 
 // sawDeletion looks into a pod.json that is new since it last did.
@@ -38,7 +52,7 @@ func (n *Node) sawDeletion(runner *lifecycle.Runner, d *driven) {
 		return
 	}
 	d.heard = fi
-	rec, err := n.read(d.pod.UID)
+	rec, err := lifecycle.ReadRecord(n.podDir(d.pod.UID))
 	if err != nil || rec.Deletion == nil {
 		return
 	}
