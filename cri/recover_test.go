@@ -158,9 +158,12 @@ func TestHalfMade(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.open(t)
+	looks := w.open(t)
 	if w.images.roots() != 1 {
 		t.Error("a container was removed under its maker's hands")
+	}
+	if err := looks.Close(ctx); err != nil { // else it would look again, at what comes next
+		t.Fatal(err)
 	}
 	lock.Close()
 	w.open(t)
