@@ -59,15 +59,16 @@ func (r *Runtime) RunPodSandbox(ctx context.Context, config *runtimeapi.PodSandb
 	return "", wrap(r.undoSandbox(ctx, s, err), "run sandbox of pod %s", s.Name)
 }
 
-// setUp makes all parts side by side.
+// setUp makes all parts side by side. What takes longest comes last: it goes on at
+// once, the others when a processor is free.
 func (r *Runtime) setUp(ctx context.Context, s *sandbox) error {
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return r.setUpNetwork(ctx, s) })
 	g.Go(func() error { return r.writeFiles(s) })
 	g.Go(func() error { r.prepare(ctx, s.Handler); return nil })
 	if s.OwnCgroup {
 		g.Go(func() error { return r.o.Cgroups.Ensure(ctx, s.Cgroup, cgroups.Values{}) })
 	}
+	g.Go(func() error { return r.setUpNetwork(ctx, s) })
 	return g.Wait()
 }
 
@@ -78,15 +79,22 @@ func (r *Runtime) setUpNetwork(ctx context.Context, s *sandbox) (err error) {
 	}
 	ctx, end := span(ctx, spanNetwork)
 	defer end(&err)
-	pins, err := r.o.Namespaces.Create(r.nsDir(s.ID), kinds, namespaceOptions(s.Config, kinds))
-	if err != nil {
+	create := func() error {
+		_, err := r.o.Namespaces.Create(r.nsDir(s.ID), kinds, namespaceOptions(s.Config, kinds))
 		return wrap(err, "make namespaces")
 	}
 	if kinds&netns.Net == 0 {
-		return nil
+		return create()
 	}
-	a, err := attachment(s, pins.Net)
+	a, err := attachment(s, netns.Paths(r.nsDir(s.ID), netns.Net).Net)
 	if err != nil {
+		return err
+	}
+	var reserving errgroup.Group
+	if n, ok := r.o.Network.(netns.Reserver); ok {
+		reserving.Go(func() error { return n.Reserve(ctx, a) })
+	}
+	if err := errors.Join(create(), wrap(reserving.Wait(), "set up network")); err != nil {
 		return err
 	}
 	s.Net, err = r.o.Network.Setup(ctx, a)

@@ -27,6 +27,16 @@ type Network interface {
 	Ready(ctx context.Context) error
 }
 
+// Reserver is a Network that can settle what an attachment gets before there is a
+// namespace, so that both can be done side by side.
+type Reserver interface {
+	Network
+	// Reserve takes for a what Setup, which follows with the same a, then need not
+	// take: an address, say. a.Path need not be there. As after Setup, and after an
+	// error of either, the caller must call Teardown.
+	Reserve(ctx context.Context, a Attachment) error
+}
+
 // Attachment is one namespace's place in a network.
 type Attachment struct {
 	// ID is unique among live attachments (the sandbox's id).

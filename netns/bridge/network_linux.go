@@ -23,14 +23,21 @@ type Network struct {
 	route   *conn // for what pods wait for
 	slow    *conn // for deleting links, which keeps a socket busy
 
-	mu      sync.Mutex
-	closed  bool
-	stop    chan struct{} // closed by Close: whoever waits, works at once
-	reaping bool
-	wg      sync.WaitGroup
+	mu       sync.Mutex
+	reserved map[string]reservation // by attachment, until its Setup
+	closed   bool
+	stop     chan struct{} // closed by Close: whoever waits, works at once
+	reaping  bool
+	wg       sync.WaitGroup
 }
 
-var _ netns.Network = (*Network)(nil)
+// reservation is what Reserve took and wrote down.
+type reservation struct {
+	host onhost
+	r    record
+}
+
+var _ netns.Reserver = (*Network)(nil)
 
 // New opens the root's network. It changes nothing on the host: the first Setup
 // does. Close it when it is no longer used; what is set up stays.
@@ -39,7 +46,7 @@ func New(o Options) (*Network, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Network{o: o, state: state{o.Dir}, machine: machine{o.Shared}, group: groupOf(o.ID), stop: make(chan struct{}),
+	n := &Network{o: o, reserved: map[string]reservation{}, state: state{o.Dir}, machine: machine{o.Shared}, group: groupOf(o.ID), stop: make(chan struct{}),
 		nat: &nat{host: o.Host, name: o.tableName(), bridge: o.bridgeName()}}
 	err = onHost(o.Host, func() error {
 		if n.route, err = dial(nil); err != nil {
@@ -74,6 +81,32 @@ func (n *Network) Close() error {
 	return errors.Join(err, n.nat.close())
 }
 
+// Reserve gives a its address; Setup then makes the links. The bridge stays from
+// here on until Teardown.
+func (n *Network) Reserve(ctx context.Context, a netns.Attachment) error {
+	a, err := checkAttachment(a)
+	if err = errors.Join(ctx.Err(), err); err != nil {
+		return fmt.Errorf("set up the network of %s: %w", a.ID, err)
+	}
+	got, err := n.reserve(a)
+	if err != nil {
+		return fmt.Errorf("set up the network of %s: %w", a.ID, err)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.reserved[a.ID] = got
+	return nil
+}
+
+// claimed takes what Reserve left for an attachment.
+func (n *Network) claimed(id string) (reservation, bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	got, ok := n.reserved[id]
+	delete(n.reserved, id)
+	return got, ok
+}
+
 // Setup joins a.Path to the bridge. An attachment that was set up before keeps
 // its address.
 func (n *Network) Setup(ctx context.Context, a netns.Attachment) (netns.Result, error) {
@@ -97,10 +130,13 @@ func (n *Network) setup(ctx context.Context, a netns.Attachment) (netns.Result, 
 		return netns.Result{}, err
 	}
 	defer ns.Close()
-	host, r, err := n.reserve(a)
-	if err != nil {
-		return netns.Result{}, err
+	got, ok := n.claimed(a.ID)
+	if !ok {
+		if got, err = n.reserve(a); err != nil {
+			return netns.Result{}, err
+		}
 	}
+	host, r := got.host, got.r
 	if err := n.machine.claimPorts(ctx, n.o, r.ID, r.Ports); err != nil {
 		return netns.Result{}, err
 	}
@@ -126,36 +162,36 @@ func (n *Network) setup(ctx context.Context, a netns.Attachment) (netns.Result, 
 
 // reserve makes what the host needs and writes down what the attachment gets.
 // From here on the bridge stays until Teardown.
-func (n *Network) reserve(a netns.Attachment) (onhost, record, error) {
+func (n *Network) reserve(a netns.Attachment) (reservation, error) {
 	unlock, err := n.state.lock()
 	if err != nil {
-		return onhost{}, record{}, err
+		return reservation{}, err
 	}
 	defer unlock()
 	h, err := n.ensureHost()
 	if err != nil {
-		return h, record{}, err
+		return reservation{}, err
 	}
 	old, err := n.state.record(a.ID)
 	if err != nil {
-		return h, record{}, err
+		return reservation{}, err
 	}
-	r := record{ID: a.ID, IfName: a.IfName, Veth: n.vethName(), Ports: a.Ports}
+	got := reservation{h, record{ID: a.ID, IfName: a.IfName, Veth: n.vethName(), Ports: a.Ports}}
 	if old == nil {
-		return h, r, n.state.lease(&r, h.subnet)
+		return got, n.state.lease(&got.r, h.subnet)
 	}
 	// Again, after a failure: what was made is taken away first.
 	if err := n.undo(*old, a.Path); err != nil {
-		return h, r, err
+		return got, err
 	}
 	if !h.subnet.Contains(old.IP) {
 		if err := n.state.forget(*old); err != nil {
-			return h, r, err
+			return got, err
 		}
-		return h, r, n.state.lease(&r, h.subnet)
+		return got, n.state.lease(&got.r, h.subnet)
 	}
-	r.IP = old.IP
-	return h, r, n.state.keep(r)
+	got.r.IP = old.IP
+	return got, n.state.keep(got.r)
 }
 
 // Teardown undoes Setup. The pod's addresses are gone and free when it returns;
@@ -165,6 +201,7 @@ func (n *Network) Teardown(ctx context.Context, a netns.Attachment) error {
 	if !attachID.MatchString(a.ID) {
 		return nil // Setup refuses such an id
 	}
+	n.claimed(a.ID)
 	left, err := n.release(a)
 	if err != nil {
 		return fmt.Errorf("tear down the network of %s: %w", a.ID, err)

@@ -46,6 +46,7 @@ func Run(t *testing.T, newBed func(t testing.TB) Bed) {
 		{"teardown works when the namespace is gone", testGone},
 		{"the namespace can be used again after teardown", testReuse},
 		{"check finds what is missing", testCheck},
+		{"what is reserved is kept for setup, and given back by teardown", testReserve},
 		{"the last address is followed by a clear error", testExhausted},
 		{"an ended context ends setup", testContext},
 		{"it says that it is ready", testReady},
@@ -322,6 +323,49 @@ func testExhausted(t *testing.T, b *bed) {
 	}
 	b.teardown(over)
 	b.teardown(pods[0])
+	b.setup(over)
+}
+
+// Networks that cannot reserve have nothing to show.
+func testReserve(t *testing.T, b *bed) {
+	network, ok := b.Network.(netns.Reserver)
+	if !ok {
+		return
+	}
+	reserve := func(a netns.Attachment) error {
+		early := a
+		early.Path = filepath.Join(t.TempDir(), "not yet")
+		return network.Reserve(t.Context(), early)
+	}
+	one, two := b.pod(), b.pod()
+	for range 2 { // again, as after a failure
+		if err := reserve(one); err != nil {
+			t.Fatalf("Reserve: %v", err)
+		}
+	}
+	r2 := b.setup(two)
+	r1 := b.setup(one)
+	if r1.Addrs[0].Addr() == r2.Addrs[0].Addr() {
+		t.Errorf("%s was reserved, and given to another pod", r1.Addrs[0])
+	}
+	b.reach(t, one, r1.Addrs[0].Addr(), two.Path, "another pod")
+	b.teardown(one)
+	b.teardown(two)
+	var held []netns.Attachment
+	for range b.Capacity {
+		a := b.pod()
+		held = append(held, a)
+		if err := reserve(a); err != nil {
+			t.Fatalf("Reserve: %v", err)
+		}
+	}
+	over := b.pod()
+	if err := reserve(over); err == nil || !strings.Contains(err.Error(), "no IP addresses available in range set: ") {
+		t.Errorf("one more than there is room for: %v", err)
+	}
+	for _, a := range append(held, over) { // no namespace was ever joined
+		b.teardown(a)
+	}
 	b.setup(over)
 }
 
