@@ -123,7 +123,7 @@ func (w *worker) setPresence(k plan.Key, p plan.Presence) {
 func (w *worker) sandboxAttempt(id string) uint32 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.attempts[id]
+	return w.boxes[id].Attempt
 }
 
 // record hands on an event about a pod.

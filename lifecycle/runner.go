@@ -138,7 +138,7 @@ func (r *Runner) begin(rec Record, m plan.Memory) error {
 	w := &worker{
 		r: r, dir: podDir(r.podDir(rec.Pod.UID)), deletion: rec.Deletion, memory: m,
 		wake: make(chan struct{}, 1), done: make(chan struct{}), inflight: map[plan.Key]*running{},
-		attempts: map[string]uint32{}, has: presences{by: map[plan.Key]plan.Presence{}},
+		boxes: map[string]plan.Sandbox{}, hinted: true, has: presences{by: map[plan.Key]plan.Presence{}},
 	}
 	w.current.Store(rec.Pod)
 	if m.Status != nil {

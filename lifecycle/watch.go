@@ -65,12 +65,13 @@ func (r *Runner) events(ctx context.Context) error {
 }
 
 // hint makes the worker of the event's pod look; an event that does not name its
-// pod is for all. What an action made is looked at when it ends, and not before.
+// pod is for all. What an action made is looked at when it ends, and neither before
+// nor again.
 func (r *Runner) hint(e *runtimeapi.ContainerEventResponse) {
 	uid := e.GetPodSandboxStatus().GetMetadata().GetUid()
 	if uid == "" {
 		r.hintAll()
-	} else if w := r.worker(types.UID(uid)); w != nil && !(isNew(e) && w.busy()) {
+	} else if w := r.worker(types.UID(uid)); w != nil && !(isNew(e) && w.expects(e.GetContainerId())) {
 		w.hint()
 	}
 }

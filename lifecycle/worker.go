@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,13 +44,13 @@ type worker struct {
 	eviction *plan.Eviction
 	hinted   bool
 
-	has      presences
-	mounted  map[string]volume.Mounted
-	attempts map[string]uint32 // of sandboxes, by id
-	looked   bool              // for log files
-	byLog    map[string]uint32
+	has     presences
+	mounted map[string]volume.Mounted
+	boxes   map[string]plan.Sandbox // that were seen, by id
+	looked  bool                    // for log files
+	byLog   map[string]uint32
 
-	acting atomic.Int32 // actions whose result the mailbox has not got
+	acting atomic.Int32 // actions under way that are looked after
 
 	// of the loop alone
 	inflight map[plan.Key]*running
@@ -81,7 +82,6 @@ func (w *worker) run(ctx context.Context) {
 	defer close(w.done)
 	defer w.wg.Wait()
 	defer w.r.probes.drop(w)
-	w.hint()
 	for ctx.Err() == nil {
 		wait, done, err := w.step(ctx)
 		if done || err != nil {
@@ -135,7 +135,7 @@ func (w *worker) step(ctx context.Context) (wakeAt time.Time, done bool, err err
 		w.observed, w.sawError = seen, ""
 		w.mu.Lock()
 		for _, box := range seen.Sandboxes {
-			w.attempts[box.ID] = box.Attempt
+			w.boxes[box.ID] = box
 		}
 		w.mu.Unlock()
 	}
@@ -189,7 +189,7 @@ func (w *worker) take() (in plan.Input, observe bool) {
 		Now: time.Now(), Pod: w.pod(), Deletion: w.deletion, Eviction: w.eviction,
 		Finished: w.finished, Memory: w.memory, Node: w.r.node.facts(), Config: w.r.config,
 	}
-	observe = w.hinted || len(w.finished) > 0
+	observe = w.hinted || slices.ContainsFunc(w.finished, func(r plan.Result) bool { return lookedAfter(r.Action) })
 	for _, res := range w.finished {
 		delete(w.inflight, res.Action.Key())
 	}
@@ -201,12 +201,23 @@ func (w *worker) take() (in plan.Input, observe bool) {
 	return in, observe
 }
 
+// lookedAfter says whether the runtime may tell something else of the pod after a.
+func lookedAfter(a plan.Action) bool {
+	switch a.(type) {
+	case plan.CheckImage, plan.PullImage:
+		return false
+	}
+	return true
+}
+
 // start runs an action in a goroutine of its own.
 func (w *worker) start(ctx context.Context, a plan.Action) {
 	ctx, cancel := context.WithCancel(ctx)
 	run := &running{action: a, started: time.Now(), cancel: cancel}
 	w.inflight[a.Key()] = run
-	w.acting.Add(1)
+	if lookedAfter(a) {
+		w.acting.Add(1)
+	}
 	w.wg.Go(func() {
 		defer cancel()
 		res := w.perform(ctx, a)
@@ -214,14 +225,21 @@ func (w *worker) start(ctx context.Context, a plan.Action) {
 		res.Cancelled = res.Err != nil && ctx.Err() != nil
 		w.mu.Lock()
 		w.finished = append(w.finished, res)
-		w.acting.Add(-1)
+		if lookedAfter(a) {
+			w.acting.Add(-1)
+		}
 		w.mu.Unlock()
 		w.poke()
 	})
 }
 
-// busy tells that an action is under way, after which the loop looks anyway.
-func (w *worker) busy() bool { return w.acting.Load() > 0 }
+// expects tells that the loop has seen the sandbox of an event, or looks anyway
+// after an action that is under way.
+func (w *worker) expects(id string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.acting.Load() > 0 || w.boxes[id].Ready
+}
 
 // poke makes the loop plan again.
 func (w *worker) poke() {
