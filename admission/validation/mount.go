@@ -89,9 +89,6 @@ func (c *podCheck) devices(at *field.Path, ctr *corev1.Container) {
 		c.need(path, d.DevicePath)
 		var up report
 		if up.noBacksteps(path, d.DevicePath); len(up.errs) > 0 {
-			if paths[d.DevicePath] {
-				c.invalid(path, d.DevicePath, "must be unique")
-			}
 			c.invalid(path, d.DevicePath, "can not contain backsteps ('..')")
 		} else if paths.again(d.DevicePath) {
 			c.invalid(path, d.DevicePath, "must be unique")
