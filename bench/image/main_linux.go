@@ -108,6 +108,15 @@ type subject struct {
 	pull func(ctx context.Context, dir string) (figures, error)
 }
 
+// have tells whether a program is there, and says so if it is not.
+func have(program, debian string) bool {
+	_, err := exec.LookPath(program)
+	if err != nil {
+		fmt.Printf("left out, as there is no %s: install Debian's package %s\n", program, debian)
+	}
+	return err == nil
+}
+
 // subjects are all of them; those with the same Synced can be compared.
 func subjects(images, host, kind string) []subject {
 	ours := host + "/" + kind + ":bench"
@@ -124,14 +133,14 @@ func subjects(images, host, kind string) []subject {
 			return child(exec.CommandContext(ctx, filepath.Join(*module, ".cache", "bench-floor"), filepath.Join(images, kind), filepath.Join(dir, "tree")))
 		}},
 	}
-	if _, err := exec.LookPath("igzip"); err == nil && kind == "gzip" {
+	if kind == "gzip" && have("igzip", "isal") {
 		all = append(all, subject{"containerd with igzip", func(ctx context.Context, dir string) (figures, error) {
 			return peerd(ctx, dir, host, kind+":bench", true, false)
 		}}, subject{"containerd with igzip, synced", func(ctx context.Context, dir string) (figures, error) {
 			return peerd(ctx, dir, host, kind+":bench", true, true)
 		}})
 	}
-	if _, err := exec.LookPath("podman"); err == nil {
+	if have("podman", "podman") {
 		all = append(all, subject{"podman", func(ctx context.Context, dir string) (figures, error) {
 			return podman(ctx, dir, host, kind+":bench")
 		}})
