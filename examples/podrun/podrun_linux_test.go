@@ -106,9 +106,8 @@ func TestNobodyLooks(t *testing.T) {
 				t.Fatal(err)
 			}
 			if name == "closed pipe" {
-				if code, _, errs := s.do(t, "exec", "web", "--", "/demo", "end"); code != 0 && code != 137 { // something to tell
-					t.Errorf("end the container: %d %s", code, errs)
-				}
+				// Something to tell, unless podrun told something before and stops the pod.
+				s.do(t, "exec", "web", "--", "/demo", "end")
 			}
 			for in.Scan() { // to the end
 			}
