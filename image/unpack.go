@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"syscall"
 
 	"github.com/klauspost/compress/gzip"
@@ -27,13 +28,29 @@ func decompress(r io.Reader) (io.ReadCloser, error) {
 	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
 		return gzip.NewReader(b)
 	case bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}), len(head) == 4 && head[0]&0xf0 == 0x50 && bytes.Equal(head[1:], []byte{0x2a, 0x4d, 0x18}):
-		d, err := zstd.NewReader(b, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(128<<20))
-		if err != nil {
-			return nil, err
-		}
-		return d.IOReadCloser(), nil
+		d := zstdDecoders.Get().(*zstd.Decoder)
+		return zstdReader{d}, d.Reset(b)
 	}
 	return io.NopCloser(b), nil
+}
+
+// zstdDecoders holds what is not in use: each has a window of some megabytes, and one
+// for each layer would be most of a pull's memory. They have no goroutines.
+var zstdDecoders = sync.Pool{New: func() any {
+	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(128<<20))
+	if err != nil {
+		panic(err) // of these options
+	}
+	return d
+}}
+
+// zstdReader gives its decoder back when it is closed, once.
+type zstdReader struct{ *zstd.Decoder }
+
+func (r zstdReader) Close() error {
+	err := r.Reset(nil)
+	zstdDecoders.Put(r.Decoder)
+	return err
 }
 
 // nowhere, instead of a directory, lets a layer be unpacked for its digests only.
