@@ -109,7 +109,7 @@ func (s *Store) remake(ctx context.Context, r layerRecord, dir string) (layer.Re
 	defer f.Close()
 	v := r.Blob.Verifier()
 	in := io.TeeReader(f, v)
-	u := unpacking{dir: dir, diffID: r.DiffID, options: o}
+	u := unpacking{dir: dir, diffID: r.DiffID, options: o, with: &decoders{}}
 	res, uerr := u.run(ctx, in)
 	if _, err := io.Copy(io.Discard, in); err != nil {
 		return res, err

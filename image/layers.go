@@ -182,7 +182,7 @@ func (w *layerWork) unpackInto(ctx context.Context, dir string) (layer.Result, e
 }
 
 func (w *layerWork) unpacking(dir string) unpacking {
-	return unpacking{dir: dir, diffID: w.image.RootFS.DiffIDs[w.i], packed: w.desc().Size, options: w.options}
+	return unpacking{dir: dir, diffID: w.image.RootFS.DiffIDs[w.i], packed: w.desc().Size, options: w.options, with: &w.decoders}
 }
 
 // unpackLocal unpacks a blob that the store holds, and verifies it once more.

@@ -37,6 +37,7 @@ type pull struct {
 	manifest *document
 	config   blob
 	image    ocispec.Image
+	decoders decoders // of its layers
 	chain    []digest.Digest
 	progress progress
 }

@@ -7,18 +7,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 	"syscall"
 
 	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
 	"github.com/lifepod/lifepod/image/layer"
 	"github.com/opencontainers/go-digest"
 )
 
 // decompress tells gzip, zstd and plain tar apart by their first bytes, as
 // containerd does: media types are not to be relied on.
-func decompress(r io.Reader) (io.ReadCloser, error) {
+func decompress(r io.Reader, with *decoders) (io.ReadCloser, error) {
 	b := bufio.NewReaderSize(r, 64<<10)
 	head, err := b.Peek(4)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -28,29 +26,9 @@ func decompress(r io.Reader) (io.ReadCloser, error) {
 	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
 		return gzip.NewReader(b)
 	case bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}), len(head) == 4 && head[0]&0xf0 == 0x50 && bytes.Equal(head[1:], []byte{0x2a, 0x4d, 0x18}):
-		d := zstdDecoders.Get().(*zstd.Decoder)
-		return zstdReader{d}, d.Reset(b)
+		return with.open(b)
 	}
 	return io.NopCloser(b), nil
-}
-
-// zstdDecoders holds what is not in use: each has a window of some megabytes, and one
-// for each layer would be most of a pull's memory. They have no goroutines.
-var zstdDecoders = sync.Pool{New: func() any {
-	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(128<<20))
-	if err != nil {
-		panic(err) // of these options
-	}
-	return d
-}}
-
-// zstdReader gives its decoder back when it is closed, once.
-type zstdReader struct{ *zstd.Decoder }
-
-func (r zstdReader) Close() error {
-	err := r.Reset(nil)
-	zstdDecoders.Put(r.Decoder)
-	return err
 }
 
 // nowhere, instead of a directory, lets a layer be unpacked for its digests only.
@@ -63,6 +41,7 @@ type unpacking struct {
 	diffID  digest.Digest
 	packed  int64
 	options layer.Options
+	with    *decoders
 }
 
 // run reads packed bytes from in to their end.
@@ -97,7 +76,7 @@ func (u unpacking) apply(ctx context.Context, r io.Reader) (layer.Result, error)
 }
 
 func (u unpacking) inflate(in io.Reader, out *pipe) error {
-	d, err := decompress(in)
+	d, err := decompress(in, u.with)
 	if err != nil {
 		return fmt.Errorf("decompress: %w", err)
 	}
