@@ -128,9 +128,9 @@ func archive(w io.Writer, files []file) (entries int, err error) {
 	tw := tar.NewWriter(w)
 	seen := map[string]bool{}
 	for _, f := range files {
-		n, err := addParents(tw, path.Dir(f.path), seen)
+		n, err := addParents(tw, f.under, path.Dir(f.path), seen)
 		if err == nil {
-			err = add(tw, f.path)
+			err = add(tw, f.under, f.path)
 		}
 		if err != nil {
 			return entries, err
@@ -140,18 +140,18 @@ func archive(w io.Writer, files []file) (entries int, err error) {
 	return entries, tw.Close()
 }
 
-func addParents(tw *tar.Writer, dir string, seen map[string]bool) (n int, err error) {
-	if dir == "/" || seen[dir] {
+func addParents(tw *tar.Writer, under, dir string, seen map[string]bool) (n int, err error) {
+	if dir == "/" || seen[under+dir] {
 		return 0, nil
 	}
-	seen[dir] = true
-	if n, err = addParents(tw, path.Dir(dir), seen); err != nil {
+	seen[under+dir] = true
+	if n, err = addParents(tw, under, path.Dir(dir), seen); err != nil {
 		return n, err
 	}
-	return n + 1, add(tw, dir)
+	return n + 1, add(tw, under, dir)
 }
 
-func add(tw *tar.Writer, p string) error {
+func add(tw *tar.Writer, under, p string) error {
 	fi, err := os.Lstat(p)
 	if err != nil {
 		return err
@@ -166,7 +166,7 @@ func add(tw *tar.Writer, p string) error {
 	if err != nil {
 		return err
 	}
-	h.Name = strings.TrimPrefix(p, "/")
+	h.Name = under + strings.TrimPrefix(p, "/")
 	if fi.IsDir() {
 		h.Name += "/"
 	}

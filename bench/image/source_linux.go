@@ -29,6 +29,9 @@ type directory struct {
 type file struct {
 	path string
 	size int64
+	// under is where a copy of path lies in the image: empty, or a directory's name
+	// and a slash.
+	under string
 }
 
 // choose picks files of this machine for each layer, size bytes in all. The
@@ -41,6 +44,7 @@ func choose(size int64) ([][]file, error) {
 	}
 	r := rand.New(rand.NewPCG(1, 2))
 	r.Shuffle(len(dirs), func(i, k int) { dirs[i], dirs[k] = dirs[k], dirs[i] })
+	dirs = enough(dirs, size)
 	layers := make([][]file, len(shares))
 	next := 0
 	for l, share := range shares {
@@ -58,6 +62,29 @@ func choose(size int64) ([][]file, error) {
 		}
 	}
 	return layers, nil
+}
+
+// enough adds copies for an image that is about as large as all there is, or larger:
+// no layer takes it all.
+func enough(dirs []directory, size int64) []directory {
+	var total int64
+	for _, d := range dirs {
+		for _, f := range d.files {
+			total += f.size
+		}
+	}
+	all := dirs
+	for n := int64(1); n <= size*3/2/total; n++ {
+		for _, d := range dirs {
+			again := directory{path: d.path}
+			for _, f := range d.files {
+				f.under = fmt.Sprintf("copy%d/", n)
+				again.files = append(again.files, f)
+			}
+			all = append(all, again)
+		}
+	}
+	return all
 }
 
 func directories() ([]directory, error) {
@@ -100,7 +127,7 @@ func list(dir string) (directory, error) {
 			return d, err
 		}
 		if m := fi.Mode(); m.IsRegular() || m.Type() == fs.ModeSymlink {
-			d.files = append(d.files, file{filepath.Join(dir, e.Name()), fi.Size()})
+			d.files = append(d.files, file{path: filepath.Join(dir, e.Name()), size: fi.Size()})
 		}
 	}
 	return d, nil
