@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"github.com/lifepod/lifepod/image/layer"
@@ -24,7 +25,7 @@ func (p *pull) layers(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var wg sync.WaitGroup
-	slots := make(chan struct{}, p.s.opts.Parallel)
+	slots := make(chan struct{}, p.parallel())
 	below := make(chan struct{}) // closed when the layer below is in its place
 	close(below)
 	for i := range p.chain {
@@ -55,6 +56,19 @@ func (p *pull) layers(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	return nil
+}
+
+// parallel is how many layers are worked on at a time.
+func (p *pull) parallel() int {
+	if p.s.opts.Parallel > 0 {
+		return p.s.opts.Parallel
+	}
+	for _, l := range p.manifest.Layers {
+		if strings.HasSuffix(l.MediaType, "zstd") {
+			return 2
+		}
+	}
+	return 3
 }
 
 func (p *pull) layer(i int) Progress {

@@ -15,7 +15,9 @@ type Options struct {
 	// that dies loses nothing by it; a machine that loses power may be left with
 	// a store that has to be deleted.
 	NoSync bool
-	// Parallel bounds the layers that one pull works on at a time. Zero means 3.
+	// Parallel bounds the layers that one pull works on at a time. Zero means 3, or 2
+	// where layers are packed with zstd: each takes a window of mostly 8 MiB, twice
+	// that with the garbage collector's room, and a pull is to take less than 64 MiB.
 	Parallel int
 	// VerifyLayers holds each layer against its blob when this process uses it
 	// for the first time, which takes as long as unpacking it: seconds where

@@ -61,9 +61,6 @@ func Open(root string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open image store: %w", err)
 	}
-	if o.Parallel <= 0 {
-		o.Parallel = 3
-	}
 	s := &Store{root: root, opts: o, client: remote.New(o.Client)}
 	for _, d := range []string{"content/ingest", "content/blobs/sha256", "snapshots/ingest", "snapshots/layers", "snapshots/keys", "quarantine", "locks"} {
 		if err := os.MkdirAll(filepath.Join(root, d), 0o700); err != nil {

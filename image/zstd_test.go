@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // A decoder serves one layer after the other, also after one that was broken, and
@@ -59,5 +60,26 @@ func TestDecoders(t *testing.T) {
 	}
 	if err := again.Close(); err != nil || len(d.free) != 2 {
 		t.Errorf("%d are free, %v; want 2", len(d.free), err)
+	}
+}
+
+// Layers that need a window are fewer at a time, unless the caller says how many.
+func TestParallel(t *testing.T) {
+	const gzip, zst = ocispec.MediaTypeImageLayerGzip, ocispec.MediaTypeImageLayerZstd
+	for _, c := range []struct {
+		asked int
+		media []string
+		want  int
+	}{
+		{0, nil, 3}, {0, []string{gzip, gzip}, 3}, {0, []string{gzip, zst}, 2}, {0, []string{"application/vnd.docker.image.rootfs.diff.tar.zstd"}, 2},
+		{5, []string{zst}, 5}, {1, []string{gzip}, 1},
+	} {
+		p := &pull{s: &Store{opts: Options{Parallel: c.asked}}, manifest: &document{}}
+		for _, m := range c.media {
+			p.manifest.Layers = append(p.manifest.Layers, ocispec.Descriptor{MediaType: m})
+		}
+		if got := p.parallel(); got != c.want {
+			t.Errorf("%d asked for, layers %q: %d at a time, want %d", c.asked, c.media, got, c.want)
+		}
 	}
 }
