@@ -123,7 +123,9 @@ func TestKilledOnKernel(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: the next one: %v", point, err)
 		}
-		if err := errors.Join(removeAll(t.Context(), r), closeAll()); err != nil {
+		err = removeAll(t.Context(), r)
+		p.settle()
+		if err := errors.Join(err, closeAll()); err != nil {
 			t.Errorf("%s: the next one removes: %v", point, err)
 		}
 		p.wantEmpty(t)

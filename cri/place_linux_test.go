@@ -222,11 +222,25 @@ func (p *place) mustOpen(t testing.TB) *cri.Runtime {
 // wantEmpty looks for what CheckLeaks cannot know: files.
 func (p *place) wantEmpty(t testing.TB) {
 	t.Helper()
+	for _, f := range p.left() {
+		t.Errorf("left: %s", strings.TrimPrefix(f, p.dir))
+	}
+}
+
+// left are the files of sandboxes and containers, and of what they use.
+func (p *place) left() (files []string) {
 	for _, pattern := range []string{"run/cri/*/[^l]*", "run/cri/*/.*", "root/cri/volumes/*", "root/snapshots/keys/*", "net/pods/*", "net/ips/*"} {
-		left, _ := filepath.Glob(filepath.Join(p.dir, pattern))
-		for _, f := range left {
-			t.Errorf("left: %s", strings.TrimPrefix(f, p.dir))
-		}
+		more, _ := filepath.Glob(filepath.Join(p.dir, pattern))
+		files = append(files, more...)
+	}
+	return files
+}
+
+// settle waits, while a runtime is open, until that has removed what was half made:
+// a process that a dead one had just forked may hold its locks a moment longer.
+func (p *place) settle() {
+	for end := time.Now().Add(20 * time.Second); len(p.left()) > 0 && time.Now().Before(end); {
+		time.Sleep(10 * time.Millisecond)
 	}
 }
 
