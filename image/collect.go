@@ -3,7 +3,6 @@ package image
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"time"
 
@@ -14,8 +13,8 @@ import (
 
 // Reasons of errors of [Store.FreeSpace]: Kubernetes' events have them.
 const (
-	ReasonFreeDiskSpace       = "FreeDiskSpaceFailed"
-	ReasonInvalidDiskCapacity = "InvalidDiskCapacity"
+	ReasonFreeDiskSpace       = policy.ReasonFreeDiskSpace
+	ReasonInvalidDiskCapacity = policy.ReasonInvalidDiskCapacity
 )
 
 // SpaceOptions say which images may go, and when. The zero value is Kubernetes'
@@ -60,8 +59,8 @@ func (s *Store) FreeSpace(ctx context.Context, o SpaceOptions) (Freed, error) {
 			if err != nil {
 				return policy.GC{}, fail("measure", s.root, err)
 			}
-			if d.Capacity <= 0 {
-				return policy.GC{}, &spaceError{ReasonInvalidDiskCapacity, "invalid capacity 0 on image filesystem"}
+			if err := d.Check(); err != nil {
+				return policy.GC{}, err
 			}
 			g := policy.Collect(now, o.Since, o.GCOptions, d, images)
 			if g.Wanted <= 0 {
@@ -91,12 +90,6 @@ func (s *Store) Prune(ctx context.Context, o SpaceOptions) (Freed, error) {
 	return freed, err
 }
 
-// spaceError is an error in Kubernetes' words.
-type spaceError struct{ reason, text string }
-
-func (e *spaceError) Error() string  { return e.text }
-func (e *spaceError) Reason() string { return e.reason }
-
 // free decides and does. An image that came in use between the two stays, and
 // then it decides again.
 func (s *Store) free(ctx context.Context, o SpaceOptions, decide func(time.Time, []policy.Candidate) (policy.GC, error)) (Freed, error) {
@@ -116,15 +109,12 @@ func (s *Store) free(ctx context.Context, o SpaceOptions, decide func(time.Time,
 			err = s.Collect(ctx)
 		}
 		if err != nil {
-			return all, fmt.Errorf("wanted to free %d bytes, but freed %d bytes space with errors in image deletion: %w", g.Wanted, all.Bytes, err)
+			return all, g.Err(all.Bytes, err)
 		}
 		if kept > 0 {
 			continue
 		}
-		if g.Message != "" {
-			return all, &spaceError{ReasonFreeDiskSpace, g.Message}
-		}
-		return all, nil
+		return all, g.Err(all.Bytes, nil)
 	}
 	return all, context.Cause(ctx)
 }

@@ -48,6 +48,39 @@ type GC struct {
 	Message       string
 }
 
+// Reasons of a collection that did not do what it should, as in Kubernetes.
+const (
+	ReasonFreeDiskSpace       = "FreeDiskSpaceFailed"
+	ReasonInvalidDiskCapacity = "InvalidDiskCapacity"
+)
+
+// spaceError is an error in Kubernetes' words.
+type spaceError struct{ reason, text string }
+
+func (e *spaceError) Error() string  { return e.text }
+func (e *spaceError) Reason() string { return e.reason }
+
+// Check returns an error with [ReasonInvalidDiskCapacity] of a disk that has none.
+func (d Disk) Check() error {
+	if d.Capacity <= 0 {
+		return &spaceError{ReasonInvalidDiskCapacity, "invalid capacity 0 on image filesystem"}
+	}
+	return nil
+}
+
+// Err says what kept the decision from freeing what it wanted: removal, the error
+// of deleting images after freed bytes, or that there was too little to delete, with
+// [ReasonFreeDiskSpace]. Nil if nothing did.
+func (g GC) Err(freed int64, removal error) error {
+	switch {
+	case removal != nil:
+		return fmt.Errorf("wanted to free %d bytes, but freed %d bytes space with errors in image deletion: %w", g.Wanted, freed, removal)
+	case g.Message != "":
+		return &spaceError{ReasonFreeDiskSpace, g.Message}
+	}
+	return nil
+}
+
 // Collect decides which images go: those past MaxAge, then, if the disk is
 // fuller than HighPercent, the least recently used until LowPercent is reached.
 // Images in use or pinned stay. started is when the program began to watch.

@@ -50,8 +50,8 @@ func (c *CRI) FreeSpace(ctx context.Context, o image.SpaceOptions) (image.Freed,
 			disk = func() (policy.Disk, error) { return c.disk(ctx) }
 		}
 		d, err := disk()
-		if err == nil && d.Capacity <= 0 {
-			err = &reasonError{image.ReasonInvalidDiskCapacity, "invalid capacity 0 on image filesystem"}
+		if err == nil {
+			err = d.Check()
 		}
 		return policy.Collect(now, o.Since, o.GCOptions, d, images), err
 	})
@@ -88,20 +88,8 @@ func (c *CRI) free(ctx context.Context, decide func(time.Time, []policy.Candidat
 		delete(c.seen, id)
 		freed.Images, freed.Bytes = append(freed.Images, digest.Digest(id)), freed.Bytes+sizes[id]
 	}
-	switch {
-	case err != nil:
-		err = fmt.Errorf("wanted to free %d bytes, but freed %d bytes space with errors in image deletion: %w", g.Wanted, freed.Bytes, err)
-	case g.Message != "":
-		err = &reasonError{image.ReasonFreeDiskSpace, g.Message}
-	}
-	return freed, err
+	return freed, g.Err(freed.Bytes, err)
 }
-
-// reasonError is an error in Kubernetes' words.
-type reasonError struct{ reason, text string }
-
-func (e *reasonError) Error() string  { return e.text }
-func (e *reasonError) Reason() string { return e.reason }
 
 // look lists the images and remembers what it sees.
 func (c *CRI) look(ctx context.Context, now time.Time) ([]policy.Candidate, error) {
