@@ -27,7 +27,6 @@ var (
 	many       = flag.Int("many", 50, "idle pods whose memory is measured; 0 for none")
 	idle       = flag.Duration("idle", 0, "how long to watch 20 idle pods; 0 for not at all")
 	upgrades   = flag.Int("upgrades", 5, "upgrades of the supervisor after which its memory is measured again, with -many; 0 for none")
-	byMap      = flag.Bool("maps", false, "print the supervisor's memory by mapping, too, with -many")
 	watched    = flag.String("watch", "", "look at these two processes for this program; not for users")
 	runDir     = flag.String("run", "", "where the run directory is made; empty means on the root's disk, /dev/shm is a tmpfs, as /run mostly is")
 	seccomp    = flag.Bool("seccomp", false, "give the container the default seccomp profile")

@@ -117,9 +117,6 @@ func (b *bench) report(when string) error {
 	}
 	fmt.Printf("supervisor with %s: %.1f MiB PSS, %.1f MiB anonymous, %.1f MiB private dirty\n",
 		when, kib["Pss:"]/1024, kib["Anonymous:"]/1024, kib["Private_Dirty:"]/1024)
-	if *byMap {
-		return maps(pid)
-	}
 	return nil
 }
 
