@@ -43,9 +43,8 @@ func (s *Store) Check(ctx context.Context) (wrong []string, err error) {
 // records: the store does not hold images any more that need them, until they
 // are pulled again, which fetches no more than what is missing. A directory that a
 // layer's archive does not name is as in the layer below: changed there, it counts
-// for both. Where only a
-// manifest or the blob of a layer is damaged, the image is good until then. It
-// returns what it set aside or dropped.
+// for both. Where only a manifest or the blob of a layer is damaged, the image is
+// good until then. It returns what it set aside or dropped.
 func (s *Store) Repair(ctx context.Context) (aside []string, err error) {
 	found, err := s.check(ctx)
 	for _, f := range found {
