@@ -24,42 +24,50 @@ func (w *worker) observe(ctx context.Context) (plan.Observed, error) {
 	if err != nil {
 		return o, fmt.Errorf("list sandboxes of pod %s: %w", w.name(), err)
 	}
+	complete := true
 	for _, b := range boxes {
-		s, err := w.sandbox(ctx, b.Id)
+		s, err := w.r.Runtime.PodSandboxStatus(ctx, b.Id, false)
 		if gone(err) {
 			continue
 		} else if err != nil {
-			return o, err
+			return o, fmt.Errorf("status of sandbox %s: %w", b.Id, err)
 		}
-		o.Sandboxes = append(o.Sandboxes, s)
+		o.Sandboxes = append(o.Sandboxes, sandbox(s.GetStatus()))
+		// With a time it also has the containers, as CRI says. Others are listed.
+		complete = complete && s.GetTimestamp() != 0
+		for _, c := range s.GetContainersStatuses() {
+			o.Containers = append(o.Containers, w.container(c, b.Id))
+		}
 	}
+	if !complete {
+		o.Containers, err = w.listContainers(ctx, mine)
+	}
+	return o, err
+}
+
+func (w *worker) listContainers(ctx context.Context, mine map[string]string) (all []plan.Container, err error) {
 	list, err := w.r.Runtime.ListContainers(ctx, &runtimeapi.ContainerFilter{LabelSelector: mine})
 	if err != nil {
-		return o, fmt.Errorf("list containers of pod %s: %w", w.name(), err)
+		return nil, fmt.Errorf("list containers of pod %s: %w", w.name(), err)
 	}
 	for _, c := range list {
-		seen, err := w.container(ctx, c)
+		resp, err := w.r.Runtime.ContainerStatus(ctx, c.Id, false)
 		if gone(err) {
 			continue
 		} else if err != nil {
-			return o, err
+			return nil, fmt.Errorf("status of container %s: %w", c.Id, err)
 		}
-		o.Containers = append(o.Containers, seen)
+		all = append(all, w.container(resp.GetStatus(), c.PodSandboxId))
 	}
-	return o, nil
+	return all, nil
 }
 
 // gone tells an object that ended between a list and its status.
 func gone(err error) bool { return err != nil && status.Code(err) == codes.NotFound }
 
-func (w *worker) sandbox(ctx context.Context, id string) (plan.Sandbox, error) {
-	resp, err := w.r.Runtime.PodSandboxStatus(ctx, id, false)
-	if err != nil {
-		return plan.Sandbox{}, fmt.Errorf("status of sandbox %s: %w", id, err)
-	}
-	st := resp.GetStatus()
+func sandbox(st *runtimeapi.PodSandboxStatus) plan.Sandbox {
 	s := plan.Sandbox{
-		ID: id, Attempt: st.GetMetadata().GetAttempt(), CreatedAt: time.Unix(0, st.GetCreatedAt()),
+		ID: st.GetId(), Attempt: st.GetMetadata().GetAttempt(), CreatedAt: time.Unix(0, st.GetCreatedAt()),
 		Ready:           st.GetState() == runtimeapi.PodSandboxState_SANDBOX_READY,
 		NetworkReported: st.GetNetwork() != nil,
 		HostNetwork:     st.GetLinux().GetNamespaces().GetOptions().GetNetwork() == runtimeapi.NamespaceMode_NODE,
@@ -70,17 +78,12 @@ func (w *worker) sandbox(ctx context.Context, id string) (plan.Sandbox, error) {
 			s.IPs = append(s.IPs, ip.GetIp())
 		}
 	}
-	return s, nil
+	return s
 }
 
-func (w *worker) container(ctx context.Context, c *runtimeapi.Container) (plan.Container, error) {
-	resp, err := w.r.Runtime.ContainerStatus(ctx, c.Id, false)
-	if err != nil {
-		return plan.Container{}, fmt.Errorf("status of container %s: %w", c.Id, err)
-	}
-	st := resp.GetStatus()
+func (w *worker) container(st *runtimeapi.ContainerStatus, sandboxID string) plan.Container {
 	out := plan.Container{
-		ID: c.Id, Runtime: w.r.RuntimeName, Name: st.GetMetadata().GetName(), SandboxID: c.PodSandboxId,
+		ID: st.GetId(), Runtime: w.r.RuntimeName, Name: st.GetMetadata().GetName(), SandboxID: sandboxID,
 		Attempt: st.GetMetadata().GetAttempt(), State: containerState(st.GetState()),
 		CreatedAt: instant(st.GetCreatedAt()), StartedAt: instant(st.GetStartedAt()), FinishedAt: instant(st.GetFinishedAt()),
 		ExitCode: st.GetExitCode(), Reason: st.GetReason(), Message: st.GetMessage(),
@@ -93,7 +96,7 @@ func (w *worker) container(ctx context.Context, c *runtimeapi.Container) (plan.C
 	if out.State == plan.Exited {
 		out.Message = w.terminationMessage(st)
 	}
-	return out, nil
+	return out
 }
 
 func containerState(s runtimeapi.ContainerState) plan.ContainerState {
