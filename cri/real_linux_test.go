@@ -64,6 +64,7 @@ func TestInsideOnKernel(t *testing.T) {
 		"NoNewPrivs:\t0":                  {"read", "/proc/self/status"},
 		"900":                             {"read", "/proc/self/oom_score_adj"},
 		"shm /dev/shm tmpfs rw,relatime,size=65536k": {"read", "/proc/self/mounts"},
+		"50000\n":  {"read", "/proc/self/timerslack_ns"},
 		"WORD=a b": {"env"},
 	} {
 		if got := in(words...); !strings.Contains(got, want) {

@@ -38,6 +38,7 @@ import (
 
 func init() {
 	if len(os.Args) > 1 && os.Args[1] == "init" && os.Getenv("_LIBCONTAINER_INITPIPE") != "" {
+		boot.Quiet()
 		mounts.Arm()
 		confine.Arm()
 		libcontainer.Init() // does not return
