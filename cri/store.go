@@ -52,13 +52,18 @@ func (s *Store) List(ctx context.Context) ([]image.Image, error) { return s.stor
 // Remove removes a tag or an image.
 func (s *Store) Remove(ctx context.Context, ref string) error { return s.store.Remove(ctx, ref) }
 
-// Mount prepares a snapshot and mounts it.
+// Mount prepares a snapshot and mounts it, above the places of the mounts that
+// every container has.
 func (s *Store) Mount(ctx context.Context, key string, img image.Image, target string) error {
 	mounts, err := s.store.Prepare(ctx, key, img.ID)
 	if err != nil {
 		return err
 	}
-	return image.MountAll(mounts, target)
+	places := filepath.Join(s.store.Root(), "mountpoints") // on the filesystem of the layers
+	if err := makeMountPoints(places); err != nil {
+		return wrap(err, "make the places of mounts")
+	}
+	return image.MountAll(image.Under(mounts, places), target)
 }
 
 // Unmount takes mount and snapshot away.
