@@ -60,6 +60,7 @@ func watch(ctx context.Context, agent, supervisor int) error {
 	}
 	time.Sleep(time.Second) // until it waits for the word
 	runtime.GC()
+	time.Sleep(100 * time.Millisecond) // until its threads are at rest, too
 	if err := begin.Close(); err != nil {
 		return err
 	}
