@@ -132,7 +132,9 @@ func (r *Runtime) open() (err error) {
 		_, err2 := r.containers.get(id)
 		return err == nil || err2 == nil
 	}}
-	return errors.Join(os.MkdirAll(r.names.dir, 0o700), os.MkdirAll(r.volumesDir(""), 0o711))
+	err = errors.Join(os.MkdirAll(r.names.dir, 0o700), os.MkdirAll(r.volumesDir(""), 0o711))
+	sys.Spread(r.volumesDir(""))
+	return err
 }
 
 // volumesDir is where a container's anonymous volumes lie.

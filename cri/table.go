@@ -57,6 +57,7 @@ func newTable[R record](dir string, make func() R) (*table[R], error) {
 	if err := os.MkdirAll(dir, 0o711); err != nil {
 		return nil, err
 	}
+	sys.Spread(dir)
 	return &table[R]{dir: dir, make: make, cache: map[string]cached[R]{}}, nil
 }
 

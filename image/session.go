@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
+
+	"github.com/lifepod/lifepod/internal/sys"
 )
 
 // session is this process's part of the ingest directories. Its lock says that
@@ -47,6 +49,7 @@ func (s *Store) startSession() (*session, error) {
 			return nil, err
 		}
 	}
+	sys.Spread(n.layers)
 	if n.lock, err = flock(filepath.Join(n.blobs, "lock"), true); err != nil {
 		return nil, err
 	}

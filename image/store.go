@@ -67,6 +67,8 @@ func Open(root string, o Options) (*Store, error) {
 			return nil, fmt.Errorf("open image store: %w", err)
 		}
 	}
+	sys.Spread(filepath.Join(root, "content", "ingest"))
+	sys.Spread(filepath.Join(root, "snapshots", "ingest"))
 	if s.found.file, err = openShared(s.metaLock()); err != nil {
 		return nil, fmt.Errorf("open image store: %w", err)
 	}

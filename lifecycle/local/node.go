@@ -59,7 +59,7 @@ func Open(o Options) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{o: o, id: id, name: o.NodeName, pods: map[types.UID]*driven{}}
-	if err := os.MkdirAll(n.podsDir(), 0o711); err != nil {
+	if err := n.makeDirs(); err != nil {
 		return nil, fmt.Errorf("open root %s: %w; choose a directory that you may write to", o.Root, err)
 	}
 	n.client = &typed.Server{Store: &memory.Store{}}
@@ -116,7 +116,7 @@ func (n *Node) drive() (*lifecycle.Runner, error) {
 		Pulls: n.o.Pulls, PullRecords: records, VerifyPulls: n.o.VerifyPulls,
 		Runtime: n.blocks.runtime, Images: n.blocks.images, RuntimeName: n.blocks.name,
 		Volumes: n.blocks.volumes, Objects: objects{n.client}, Credentials: n.o.Credentials, Cgroups: n.blocks.podCgroups(), Cgroup: n.blocks.cgroup, TierLinger: linger,
-		Dir: n.podsDir(), LogDir: filepath.Join(n.o.Root, "log", "pods"), Node: n.node,
+		Dir: n.podsDir(), LogDir: n.logsDir(), Node: n.node,
 		OnStatus: n.onStatus, OnEvent: n.onEvent, Hooks: n.o.Hooks, Tracer: collector{n: n}, Log: n.o.Log,
 	}
 	runner, err := lifecycle.New(o)
@@ -143,6 +143,18 @@ func (n *Node) allDriven() []*driven {
 }
 
 func (n *Node) podsDir() string { return filepath.Join(n.o.Root, "pods") }
+func (n *Node) logsDir() string { return filepath.Join(n.o.Root, "log", "pods") }
+
+// makeDirs makes the directories of which each pod gets one in each.
+func (n *Node) makeDirs() error {
+	sys.Spread(n.o.Root)
+	if err := errors.Join(os.MkdirAll(n.podsDir(), 0o711), os.MkdirAll(n.logsDir(), 0o755)); err != nil {
+		return err
+	}
+	sys.Spread(n.podsDir())
+	sys.Spread(n.logsDir())
+	return nil
+}
 
 func (n *Node) podDir(uid types.UID) string { return filepath.Join(n.podsDir(), string(uid)) }
 

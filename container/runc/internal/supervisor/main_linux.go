@@ -89,6 +89,7 @@ func run(cfg boot.Config, start starting) error {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return err
 		}
+		sys.Spread(dir)
 	}
 	if !start.upgraded {
 		if err := joinCgroup(cfg.CgroupRoot); err != nil {

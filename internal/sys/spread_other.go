@@ -1,0 +1,6 @@
+//go:build !linux
+
+package sys
+
+// Spread is for Linux.
+func Spread(string) {}
