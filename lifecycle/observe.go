@@ -24,7 +24,7 @@ func (w *worker) observe(ctx context.Context) (plan.Observed, error) {
 	if err != nil {
 		return o, fmt.Errorf("list sandboxes of pod %s: %w", w.name(), err)
 	}
-	complete := true
+	complete := len(boxes) > 0
 	for _, b := range boxes {
 		s, err := w.r.Runtime.PodSandboxStatus(ctx, b.Id, false)
 		if gone(err) {
@@ -33,7 +33,7 @@ func (w *worker) observe(ctx context.Context) (plan.Observed, error) {
 			return o, fmt.Errorf("status of sandbox %s: %w", b.Id, err)
 		}
 		o.Sandboxes = append(o.Sandboxes, sandbox(s.GetStatus()))
-		// With a time it also has the containers, as CRI says. Others are listed.
+		// With a time it has the containers, too, as CRI says. Others are listed.
 		complete = complete && s.GetTimestamp() != 0
 		for _, c := range s.GetContainersStatuses() {
 			o.Containers = append(o.Containers, w.container(c, b.Id))
