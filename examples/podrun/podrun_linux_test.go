@@ -282,7 +282,11 @@ func TestWebPodAfterKills(t *testing.T) {
 func TestStopFromElsewhere(t *testing.T) {
 	s := open(t)
 	file := s.pod(t, "web", leaveTrace)
-	cmd, out := s.background(t, "run", "--output", "json", file)
+	cmd, out := s.command(t, "run", "--output", "json", file), &output{}
+	cmd.Stdout = out // alone: that the disk is nearly full, say, is logged elsewhere
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
 	out.await(t, "Container started")
 	code, _, errs := s.do(t, "run", file)
 	if want := `pods "web" already exists under the root ` + s.root + ": podrun agent drives it, podrun stop ends it\n"; code != 1 || !strings.HasSuffix(errs, want) {
