@@ -14,9 +14,12 @@ import (
 // mount.
 var mountPoints = []string{"/", "dev/", "proc/", "sys/", "etc/", "etc/hostname", "etc/hosts", "etc/resolv.conf"}
 
-// makeMountPoints makes in dir what is not there yet. Other processes may do the
-// same.
+// makeMountPoints makes in dir what is not there yet; with the last one all are.
+// Other processes may do the same.
 func makeMountPoints(dir string) error {
+	if _, err := os.Lstat(filepath.Join(dir, mountPoints[len(mountPoints)-1])); err == nil {
+		return nil
+	}
 	for _, p := range mountPoints {
 		at, mode := filepath.Join(dir, p), fs.FileMode(0o644)
 		var err error

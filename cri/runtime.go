@@ -121,6 +121,7 @@ func (r *Runtime) open() (err error) {
 	if r.place, err = sys.Occupy(dir, 0o711); err != nil {
 		return err
 	}
+	sys.Spread(dir)
 	if r.sandboxes, err = newTable(filepath.Join(dir, "sandboxes"), func() *sandbox { return new(sandbox) }); err != nil {
 		return err
 	}

@@ -38,7 +38,6 @@ func Occupy(dir string, perm os.FileMode) (*Occupied, error) {
 			return nil, fmt.Errorf("lock %s: %w", dir, err)
 		}
 		if Same(f, dir) {
-			Spread(dir)
 			return &Occupied{dir, f}, nil
 		}
 		f.Close()

@@ -76,6 +76,7 @@ func run(cfg boot.Config, start starting) error {
 		return err
 	}
 	defer place.Leave(cfg.CleanUp)
+	sys.Spread(cfg.Run)
 	alive, err := start.lockAlive(cfg)
 	if err != nil {
 		return err
