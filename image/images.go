@@ -29,23 +29,30 @@ func (s *Store) Get(_ context.Context, name string) (Image, error) {
 	return img, nil
 }
 
-func (s *Store) get(name string) (img Image, err error) {
-	at := s.found.now()
-	img, ok := s.found.get(at, name)
-	if !ok {
-		err = s.view(func(tx *bolt.Tx) error {
-			id, err := find(tx, name)
-			if err == nil {
-				img, err = load(tx, id)
-			}
-			return err
-		})
-		if err == nil {
-			s.found.put(at, name, img)
-		}
-	}
+func (s *Store) get(name string) (Image, error) {
+	img, err := s.lookUp(name)
 	if err == nil {
 		err = s.fill(&img)
+	}
+	return img, err
+}
+
+// lookUp returns what meta.db says about an image.
+func (s *Store) lookUp(name string) (Image, error) {
+	at := s.found.now()
+	img, ok := s.found.get(at, name)
+	if ok {
+		return img, nil
+	}
+	err := s.view(func(tx *bolt.Tx) error {
+		id, err := find(tx, name)
+		if err == nil {
+			img, err = load(tx, id)
+		}
+		return err
+	})
+	if err == nil {
+		s.found.put(at, name, img)
 	}
 	return img, err
 }

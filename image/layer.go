@@ -48,7 +48,10 @@ func (s *Store) layer(chain digest.Digest) (r layerRecord, err error) {
 // hasLayer says whether the store holds a layer that may be mounted. A damaged
 // one is set aside: then it does not.
 func (s *Store) hasLayer(ctx context.Context, chain digest.Digest) (bool, error) {
-	_, err := s.layer(chain)
+	err := s.intact.check(filepath.Join(s.layerPath(chain), layerFile), func() error {
+		_, err := s.layer(chain)
+		return err
+	})
 	if err == nil && s.opts.VerifyLayers {
 		err = s.verified.once(chain, func() error { return s.verifyLayer(ctx, chain) })
 	}

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 
 	"github.com/opencontainers/go-digest"
-	bolt "go.etcd.io/bbolt"
 )
 
 // ErrExists is for a key that is taken by another image.
@@ -86,12 +85,15 @@ func (s *Store) prepare(ctx context.Context, key string, image digest.Digest, re
 	if want.Layers, err = s.imageLayers(ctx, image); err != nil {
 		return nil, err
 	}
+	s.used(image)
 	err = s.makeKey(ctx, sess, sn, key, want)
-	if err != nil && !errors.Is(err, fs.ErrExist) { // someone else was faster
+	if errors.Is(err, fs.ErrExist) { // someone else was faster
+		return s.prepared(sn, key, want)
+	}
+	if err != nil {
 		return nil, err
 	}
-	s.used(image)
-	return s.prepared(sn, key, want)
+	return s.mounts(sn, key, want), nil
 }
 
 // prepared returns the mounts of a key that was made for what is wanted.
@@ -108,18 +110,17 @@ func (s *Store) prepared(sn Snapshotter, key string, want snapshotRecord) ([]Mou
 
 // imageLayers returns the chain IDs of an image, all of which are there.
 func (s *Store) imageLayers(ctx context.Context, image digest.Digest) ([]digest.Digest, error) {
-	var m manifestRecord
-	err := s.view(func(tx *bolt.Tx) (err error) {
-		_, m, err = manifestOf(tx, image)
-		return err
-	})
+	img, err := s.lookUp(image.String())
+	if err == nil && img.ID != image { // it was no digest, but a name
+		err = fmt.Errorf("%w", ErrNotFound)
+	}
 	if err != nil {
 		return nil, err
 	}
 	if !exists(s.blobPath(image)) {
 		return nil, fmt.Errorf("blob %s is missing, pull the image again: %w", image, ErrNotFound)
 	}
-	for _, c := range m.Layers {
+	for _, c := range img.ChainIDs {
 		ok, err := s.hasLayer(ctx, c)
 		if err != nil {
 			return nil, err
@@ -128,7 +129,7 @@ func (s *Store) imageLayers(ctx context.Context, image digest.Digest) ([]digest.
 			return nil, missingLayer(c)
 		}
 	}
-	return m.Layers, nil
+	return img.ChainIDs, nil
 }
 
 // missingLayer is for an image that the store holds in part: to hold a part of

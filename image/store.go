@@ -49,6 +49,7 @@ type Store struct {
 	configs configCache
 	found   found
 
+	intact   intactFiles
 	verified verifiedLayers
 
 	choose sync.Mutex
