@@ -117,7 +117,7 @@ func (r *Runtime) mountRoot(ctx context.Context, c *ctr, img image.Image, root s
 	ctx, end := span(ctx, spanSnapshot)
 	defer end(&err)
 	// This directory also marks on disk that there is something of c to remove.
-	if err := errors.Join(os.Mkdir(root, 0o755), os.Mkdir(r.volumesDir(c.ID), 0o711)); err != nil {
+	if err := os.Mkdir(root, 0o755); err != nil {
 		return err
 	}
 	return wrap(r.o.Roots.Mount(ctx, c.ID, img, root), "prepare the root filesystem")

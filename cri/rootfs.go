@@ -106,6 +106,9 @@ func (r *Runtime) volumes(c *ctr, img image.Image, root string) ([]ocispec.Volum
 		return nil, err
 	}
 	defer fsys.Close()
+	if err := os.Mkdir(r.volumesDir(c.ID), 0o711); err != nil {
+		return nil, err
+	}
 	for i, p := range paths {
 		dir := filepath.Join(r.volumesDir(c.ID), strconv.Itoa(i))
 		if err := os.Mkdir(dir, 0o755); err != nil {
