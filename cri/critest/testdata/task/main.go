@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -15,6 +16,9 @@ import (
 
 // ready says that signals are handled from now on.
 func ready() { _ = os.WriteFile("/ready", nil, 0o644) }
+
+// The first thread reads: of it the kernel tells everything.
+func init() { runtime.LockOSThread() }
 
 func main() {
 	words := append(os.Args[1:], "", "")
