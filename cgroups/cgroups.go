@@ -44,6 +44,15 @@ type Pressure struct {
 	SomeTotal, FullTotal uint64
 }
 
+// Hierarchy is one mounted tree of cgroups.
+type Hierarchy struct {
+	Dir     string // where it is mounted
+	Unified bool   // cgroup v2
+	// Controllers are those of its controllers that limit or measure pods, as the
+	// kernel names them.
+	Controllers []string
+}
+
 // Options configure [Open]. The zero value manages every cgroup but the root.
 type Options struct {
 	// Root is the cgroup that all others must lie in; it is made at first use.

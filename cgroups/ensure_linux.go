@@ -55,6 +55,20 @@ func (m *Manager) Ensure(ctx context.Context, p string, v Values) error {
 	return nil
 }
 
+// Check returns the error with which Ensure refuses p and v before it makes
+// anything: a path outside the root, a value that no kernel or not this machine
+// takes, on v2 a memory limit below what is in use. What only the kernel refuses
+// it cannot tell.
+func (m *Manager) Check(p string, v Values) error {
+	if err := CheckPath(m.root, p); err != nil {
+		return err
+	}
+	if _, err := settings(v, m.unified, m.sizes); err != nil {
+		return fmt.Errorf("limit cgroup %s: %w", p, err)
+	}
+	return m.checkMemory(p, v.Memory)
+}
+
 func undo(dirs []string) error {
 	for _, dir := range dirs {
 		if _, err := removeTree(dir); err != nil {
@@ -126,12 +140,7 @@ func initCPUSet(h *hierarchy, p string) error {
 // delegate sees to it that a v2 cgroup has the controllers that limit it: each
 // ancestor must offer them to those below it.
 func delegate(h *hierarchy, p string) error {
-	var want []string
-	for _, c := range append(append([]string{}, needed...), wanted...) {
-		if h.has(c) {
-			want = append(want, c)
-		}
-	}
+	want := h.useful()
 	has, err := readFile(h.path(p), "cgroup.controllers")
 	if err != nil || len(missing(want, has)) == 0 {
 		return err

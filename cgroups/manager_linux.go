@@ -31,6 +31,17 @@ var (
 	wanted = []string{"cpuset", "hugetlb", "blkio", "io"}
 )
 
+// useful are those of both that a hierarchy has.
+func (h *hierarchy) useful() []string {
+	var names []string
+	for _, c := range slices.Concat(needed, wanted) {
+		if h.has(c) {
+			names = append(names, c)
+		}
+	}
+	return names
+}
+
 // Open finds the mounted hierarchies. It returns a [*MissingControllerError]
 // when cpu, memory or pids is on none of them, and an [*AccessError] when this
 // process may not make cgroups there. It changes nothing.
@@ -102,8 +113,7 @@ func (m *Manager) complete() error {
 		}
 	}
 	for _, h := range m.all {
-		useful := func(c string) bool { return h.has(c) }
-		if !h.unified && !slices.ContainsFunc(needed, useful) && !slices.ContainsFunc(wanted, useful) {
+		if !h.unified && len(h.useful()) == 0 {
 			continue
 		}
 		m.made = append(m.made, h)
@@ -152,6 +162,15 @@ func (m *Manager) find(controller string) *hierarchy {
 		}
 	}
 	return nil
+}
+
+// Hierarchies returns those in which Ensure makes cgroups.
+func (m *Manager) Hierarchies() []Hierarchy {
+	var all []Hierarchy
+	for _, h := range m.made {
+		all = append(all, Hierarchy{Dir: h.dir, Unified: h.unified, Controllers: h.useful()})
+	}
+	return all
 }
 
 // Unified reports whether memory is on cgroup v2.

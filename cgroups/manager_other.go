@@ -22,6 +22,9 @@ func Open(Options) (*Manager, error) { return nil, unsupported() }
 // Ensure returns errors.ErrUnsupported.
 func (*Manager) Ensure(context.Context, string, Values) error { return unsupported() }
 
+// Check returns errors.ErrUnsupported.
+func (*Manager) Check(string, Values) error { return unsupported() }
+
 // Remove returns errors.ErrUnsupported.
 func (*Manager) Remove(context.Context, string) error { return unsupported() }
 
@@ -36,6 +39,9 @@ func (*Manager) Limits(context.Context, string) (Values, error) { return Values{
 
 // List returns errors.ErrUnsupported.
 func (*Manager) List(context.Context, string) ([]string, error) { return nil, unsupported() }
+
+// Hierarchies returns none.
+func (*Manager) Hierarchies() []Hierarchy { return nil }
 
 // Unified returns false.
 func (*Manager) Unified() bool { return false }
