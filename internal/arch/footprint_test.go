@@ -25,18 +25,20 @@ var budgets = map[string]budget{
 	"container": {3, 2, 0.3},
 	"store":     {3, 0, 0.3},
 	"cgroups":   {4, 2, 1},
-	"netns":     {4, 4, 1},
-	"probe":     {7, 2, 1},
-	"image":     {7, 60, 2},
-	"volume":    {14, 130, 3},
-	"schedule":  {14, 130, 3},
-	"cri":       {20, 230, 3},
-	"lifecycle": {20, 260, 3},
+	// containerd's library brings D-Bus, eBPF and protobuf: why it is not in cgroups.
+	"cgroups/containerd": {6.5, 55, 1},
+	"netns":              {4, 4, 1},
+	"probe":              {7, 2, 1},
+	"image":              {7, 60, 2},
+	"volume":             {14, 130, 3},
+	"schedule":           {14, 130, 3},
+	"cri":                {20, 230, 3},
+	"lifecycle":          {20, 260, 3},
 }
 
 func TestFootprint(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it links ten programs")
+		t.Skip("it links a dozen programs")
 	}
 	dir, err := os.MkdirTemp("../..", ".footprint-") // inside the module, or it could not import it
 	if err != nil {
