@@ -31,7 +31,7 @@ type blocks struct {
 	gc         *imagegc.Collector
 	containers container.Runtime
 	volumes    *volume.Manager
-	cgroups    *cgroups.Manager
+	cgroups    Cgroups
 	cgroup     podcgroup.Options
 
 	closers []func() error // in the order in which they were opened
@@ -42,15 +42,18 @@ func (b *blocks) open(n *Node) error {
 	b.volumes = volume.New(volume.Options{
 		Allocatable: n.node.Allocatable, Protected: []string{n.o.Root, n.o.Run}, Plugins: n.o.VolumePlugins,
 	})
-	var err error
-	if b.cgroups, err = cgroups.Open(cgroups.Options{Root: n.o.CgroupRoot}); err != nil {
+	own, err := cgroups.Open(cgroups.Options{Root: n.o.CgroupRoot}) // also to know the machine
+	if err != nil {
 		return err
 	}
+	if b.cgroups = n.o.Cgroups; b.cgroups == nil {
+		b.cgroups = own
+	}
 	b.cgroup = podcgroup.Options{
-		Root: n.o.CgroupRoot, Cgroup2: b.cgroups.Unified(), HugePageSizes: b.cgroups.HugePageSizes(),
+		Root: n.o.CgroupRoot, Cgroup2: own.Unified(), HugePageSizes: own.HugePageSizes(),
 		MemoryCapacity: n.node.Capacity.Memory().Value(), MemoryAllocatable: n.node.Allocatable.Memory().Value(),
 	}
-	if b.cgroups.CountsSwap() {
+	if own.CountsSwap() {
 		b.cgroup.Swap = podcgroup.NoSwap
 	}
 	if c := n.o.CRI; c != nil {
@@ -124,14 +127,6 @@ func (b *blocks) network(n *Node) (netns.Network, error) {
 	}
 	b.closers = append(b.closers, nw.Close)
 	return nw, nil
-}
-
-// podCgroups is a nil interface where there are none.
-func (b *blocks) podCgroups() lifecycle.PodCgroups {
-	if b.cgroups == nil {
-		return nil
-	}
-	return b.cgroups
 }
 
 func (b *blocks) close() error {

@@ -115,7 +115,7 @@ func (n *Node) drive() (*lifecycle.Runner, error) {
 	o := lifecycle.Options{
 		Pulls: n.o.Pulls, PullRecords: records, VerifyPulls: n.o.VerifyPulls,
 		Runtime: n.blocks.runtime, Images: n.blocks.images, RuntimeName: n.blocks.name,
-		Volumes: n.blocks.volumes, Objects: objects{n.client}, Credentials: n.o.Credentials, Cgroups: n.blocks.podCgroups(), Cgroup: n.blocks.cgroup, TierLinger: linger,
+		Volumes: n.blocks.volumes, Objects: objects{n.client}, Credentials: n.o.Credentials, Cgroups: n.blocks.cgroups, Cgroup: n.blocks.cgroup, TierLinger: linger,
 		Dir: n.podsDir(), LogDir: n.logsDir(), Node: n.node,
 		OnStatus: n.onStatus, OnEvent: n.onEvent, Hooks: n.o.Hooks, Tracer: collector{n: n}, Log: n.o.Log,
 	}

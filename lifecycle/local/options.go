@@ -1,6 +1,7 @@
 package local
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -12,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lifepod/lifepod/admission"
+	"github.com/lifepod/lifepod/cgroups"
 	"github.com/lifepod/lifepod/container"
 	"github.com/lifepod/lifepod/container/runc"
 	"github.com/lifepod/lifepod/image"
@@ -77,6 +79,10 @@ type Options struct {
 	Network    netns.Network
 	Containers container.Runtime
 	CRI        *CRI
+	// Cgroups drives the pods' cgroups below CgroupRoot, as package
+	// cgroups/containerd can. Nil means a *cgroups.Manager. Containers' own are the
+	// runtime's.
+	Cgroups Cgroups
 	// Admission are plugins that run before validation, VolumePlugins further
 	// volume types, Hooks wrap every action.
 	Admission     []admission.Plugin
@@ -91,6 +97,13 @@ type Options struct {
 	Taints []corev1.Taint
 	// Log gets what no caller can be told. The zero value discards it.
 	Log logr.Logger
+}
+
+// Cgroups makes, measures and removes the cgroups of pods.
+type Cgroups interface {
+	lifecycle.PodCgroups
+	// Stats reads one; it is an error that wraps os.ErrNotExist when there is none.
+	Stats(ctx context.Context, path string) (cgroups.Stats, error)
 }
 
 // CRI is a runtime that is reached some other way: containerd through
