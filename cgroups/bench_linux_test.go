@@ -1,10 +1,10 @@
 package cgroups_test
 
 import (
-	"fmt"
 	"testing"
 
 	"github.com/lifepod/lifepod/cgroups"
+	"github.com/lifepod/lifepod/cgroups/cgroupstest"
 )
 
 func limits() cgroups.Values {
@@ -14,56 +14,8 @@ func limits() cgroups.Values {
 	}
 }
 
-// BenchmarkPod is what a pod's start and removal cost here: a new cgroup below a
-// tier that exists, and its removal with nothing in it.
-func BenchmarkPod(b *testing.B) {
-	m, root := open(b)
-	if err := m.Ensure(b.Context(), root+"/kubepods/burstable", cgroups.Values{}); err != nil {
-		b.Fatal(err)
-	}
-	for _, part := range []string{"Ensure", "Remove"} {
-		b.Run(part, func(b *testing.B) {
-			for i := range b.N {
-				p := fmt.Sprintf("%s/kubepods/burstable/pod%d", root, i)
-				if part == "Remove" {
-					b.StopTimer()
-				}
-				if err := m.Ensure(b.Context(), p, limits()); err != nil {
-					b.Fatal(err)
-				}
-				b.StopTimer()
-				if part == "Remove" {
-					b.StartTimer()
-				}
-				if err := m.Remove(b.Context(), p); err != nil {
-					b.Fatal(err)
-				}
-				b.StartTimer()
-			}
-		})
-	}
-}
-
-func BenchmarkRefresh(b *testing.B) {
-	m, root := open(b)
-	p := root + "/kubepods/burstable"
-	for b.Loop() {
-		if err := m.Ensure(b.Context(), p, cgroups.Values{CPUShares: ptr[uint64](2048)}); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-func BenchmarkStats(b *testing.B) {
-	m, root := open(b)
-	if err := m.Ensure(b.Context(), root+"/pod1", limits()); err != nil {
-		b.Fatal(err)
-	}
-	for b.Loop() {
-		if _, err := m.Stats(b.Context(), root+"/pod1"); err != nil {
-			b.Fatal(err)
-		}
-	}
+func BenchmarkManager(b *testing.B) {
+	cgroupstest.Bench(b, func(t testing.TB) (cgroupstest.Manager, string) { return open(t) })
 }
 
 func BenchmarkOpen(b *testing.B) {

@@ -2,7 +2,6 @@ package cgroups_test
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -19,15 +18,19 @@ import (
 	"github.com/lifepod/lifepod/internal/testutil"
 )
 
+var (
+	dirs  = cgroupstest.Dirs
+	join  = cgroupstest.Join
+	alive = cgroupstest.Alive
+)
+
 func ptr[T any](v T) *T { return &v }
 
 // open returns a Manager for a root that only this test uses, and checks at the
 // end that nothing of it is left.
 func open(t testing.TB) (*cgroups.Manager, string) {
 	t.Helper()
-	testutil.RequireRoot(t)
-	root := "/lifepod-t-" + strings.ToLower(rand.Text()[:10])
-	testutil.CheckLeaks(t, testutil.Scope{Names: []string{root[1:]}})
+	root := cgroupstest.Root(t)
 	m, err := cgroups.Open(cgroups.Options{Root: root})
 	if err != nil {
 		t.Fatal(err)
@@ -40,47 +43,6 @@ func open(t testing.TB) (*cgroups.Manager, string) {
 	return m, root
 }
 
-// dirs lists where a cgroup exists.
-func dirs(cgroup string) []string {
-	var found []string
-	for _, base := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/*"} {
-		d, _ := filepath.Glob(base + cgroup)
-		found = append(found, d...)
-	}
-	return found
-}
-
-// join starts a process and moves it into a cgroup, in every hierarchy.
-func join(t testing.TB, cgroup string, args ...string) *exec.Cmd {
-	t.Helper()
-	if len(args) == 0 {
-		args = []string{"sleep", "300"}
-	}
-	cmd := exec.Command(args[0], args[1:]...)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() { _ = cmd.Wait(); close(ended) }()
-	t.Cleanup(func() { _ = cmd.Process.Kill(); <-ended })
-	for _, d := range dirs(cgroup) {
-		if err := os.WriteFile(filepath.Join(d, "cgroup.procs"), []byte(strconv.Itoa(cmd.Process.Pid)), 0); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return cmd
-}
-
-// alive tells a process that runs from one that is gone or not waited for yet.
-func alive(pid int) bool {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return false
-	}
-	after := string(b[strings.LastIndexByte(string(b), ')')+1:])
-	return !strings.HasPrefix(after, " Z") && !strings.HasPrefix(after, " X")
-}
-
 func TestConformance(t *testing.T) {
 	testutil.RequireRoot(t)
 	cgroupstest.Run(t, func(t *testing.T) cgroupstest.Impl {
@@ -90,6 +52,11 @@ func TestConformance(t *testing.T) {
 			return func() bool { return alive(pid) }
 		}}
 	})
+}
+
+func TestKernel(t *testing.T) {
+	testutil.RequireRoot(t)
+	cgroupstest.RunKernel(t, func(t *testing.T) (cgroupstest.Manager, string) { return open(t) })
 }
 
 // What Ensure made is gone from every hierarchy, also where only a runtime made
@@ -193,75 +160,6 @@ func TestRemoveGivesUpWithTheContext(t *testing.T) {
 	err := m.Remove(ctx, root+"/pod1")
 	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), strconv.Itoa(pid)) {
 		t.Errorf("%v does not name process %d", err, pid)
-	}
-}
-
-// A cgroup whose limits the kernel refuses is not left behind.
-func TestEnsureUndoes(t *testing.T) {
-	m, root := open(t)
-	pod := root + "/kubepods/pod1"
-	v := cgroups.Values{CPUQuota: ptr[int64](1 << 60), CPUPeriod: ptr[uint64](100_000)}
-	if err := m.Ensure(t.Context(), pod, v); err == nil {
-		t.Fatal("a quota of 36,000 years was taken")
-	}
-	if left := dirs(pod); len(left) > 0 {
-		t.Errorf("left %v", left)
-	}
-}
-
-func TestMemoryLimitBelowUsageIsRefused(t *testing.T) {
-	m, root := open(t)
-	pod := root + "/pod1"
-	if err := m.Ensure(t.Context(), pod, cgroups.Values{Memory: ptr[int64](512 << 20)}); err != nil {
-		t.Fatal(err)
-	}
-	pid := join(t, pod, "sh", "-c", `x=$(head -c 12000000 /dev/zero | tr '\0' x); echo ready >&2; sleep 300`).Process.Pid
-	for end := time.Now().Add(60 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		s, err := m.Stats(t.Context(), pod)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if s.MemoryRSS > 10<<20 {
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatalf("the process never used its memory: %+v", s)
-		}
-	}
-	err := m.Ensure(t.Context(), pod, cgroups.Values{Memory: ptr[int64](4 << 20)})
-	if err == nil || !strings.Contains(err.Error(), "in use") {
-		t.Errorf("4 MiB were accepted: %v", err)
-	}
-	if !alive(pid) {
-		t.Error("the process was killed for a new limit")
-	}
-}
-
-func TestOOMIsCounted(t *testing.T) {
-	m, root := open(t)
-	c := root + "/pod1/c1"
-	if err := m.Ensure(t.Context(), c, cgroups.Values{Memory: ptr[int64](16 << 20)}); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("sh", "-c", "read go; head -c 64000000 /dev/zero | tail")
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	for _, d := range dirs(c) {
-		if err := os.WriteFile(filepath.Join(d, "cgroup.procs"), []byte(strconv.Itoa(cmd.Process.Pid)), 0); err != nil {
-			t.Fatal(err)
-		}
-	}
-	fmt.Fprintln(in, "go")
-	in.Close()
-	_ = cmd.Wait()
-	s, err := m.Stats(t.Context(), root+"/pod1")
-	if err != nil || s.OOMKills == 0 || s.CPU == 0 {
-		t.Errorf("%+v, %v", s, err)
 	}
 }
 

@@ -2,7 +2,6 @@ package containerd_test
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -10,7 +9,6 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -24,14 +22,18 @@ import (
 	"github.com/lifepod/lifepod/internal/testutil"
 )
 
+var (
+	dirs  = cgroupstest.Dirs
+	join  = cgroupstest.Join
+	alive = cgroupstest.Alive
+)
+
 func ptr[T any](v T) *T { return &v }
 
 // manager opens a root of which nothing may be left at the end.
 func manager(t testing.TB) (*containerd.Manager, string) {
 	t.Helper()
-	testutil.RequireRoot(t)
-	root := "/lifepod-t-" + strings.ToLower(rand.Text()[:10])
-	testutil.CheckLeaks(t, testutil.Scope{Names: []string{root[1:]}})
+	root := cgroupstest.Root(t)
 	m, err := containerd.Open(cgroups.Options{Root: root})
 	if err != nil {
 		t.Fatal(err)
@@ -51,56 +53,6 @@ func limits() cgroups.Values {
 	}
 }
 
-// dirs lists where a cgroup exists.
-func dirs(cgroup string) []string {
-	var found []string
-	for _, base := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/*"} {
-		d, _ := filepath.Glob(base + cgroup)
-		found = append(found, d...)
-	}
-	return found
-}
-
-// join starts a process that moves into a cgroup, in every hierarchy, before it
-// becomes what args say.
-func join(t testing.TB, cgroup string, args ...string) *exec.Cmd {
-	t.Helper()
-	if len(args) == 0 {
-		args = []string{"sleep", "300"}
-	}
-	cmd := exec.Command("sh", "-c", `read go; exec "$@"`, "sh")
-	cmd.Args = append(cmd.Args, args...)
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() { _ = cmd.Wait(); close(ended) }()
-	t.Cleanup(func() { _ = cmd.Process.Kill(); <-ended })
-	for _, d := range dirs(cgroup) {
-		if err := os.WriteFile(filepath.Join(d, "cgroup.procs"), []byte(strconv.Itoa(cmd.Process.Pid)), 0); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := in.Write([]byte("go\n")); err != nil {
-		t.Fatal(err)
-	}
-	return cmd
-}
-
-// alive tells a process that runs from one that is gone or not waited for yet.
-func alive(pid int) bool {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return false
-	}
-	after := string(b[strings.LastIndexByte(string(b), ')')+1:])
-	return !strings.HasPrefix(after, " Z") && !strings.HasPrefix(after, " X")
-}
-
 func TestConformance(t *testing.T) {
 	testutil.RequireRoot(t)
 	cgroupstest.Run(t, func(t *testing.T) cgroupstest.Impl {
@@ -112,27 +64,9 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// files reads what limits a cgroup and how it is set up.
-func files(t *testing.T, cgroup string) map[string]string {
-	t.Helper()
-	found := map[string]string{}
-	for _, dir := range dirs(cgroup) {
-		hierarchy := strings.TrimSuffix(dir, cgroup)
-		for _, pattern := range []string{
-			"cpu.shares", "cpu.cfs_*", "cpu.weight", "cpu.max", "memory.limit_in_bytes", "memory.max", "memory.min", "memory.low", "memory.high",
-			"memory.oom.group", "pids.max", "hugetlb.*.limit_in_bytes", "hugetlb.*.max", "cpuset.cpus", "cpuset.mems", "cgroup.controllers", "cgroup.subtree_control",
-		} {
-			names, _ := filepath.Glob(filepath.Join(dir, pattern))
-			for _, name := range names {
-				b, err := os.ReadFile(name)
-				if err != nil {
-					t.Fatal(err)
-				}
-				found[hierarchy+" "+filepath.Base(name)] = string(b)
-			}
-		}
-	}
-	return found
+func TestKernel(t *testing.T) {
+	testutil.RequireRoot(t)
+	cgroupstest.RunKernel(t, func(t *testing.T) (cgroupstest.Manager, string) { return manager(t) })
 }
 
 // Both implementations leave the same in the kernel's files, whatever they are
@@ -165,7 +99,7 @@ func TestSameFiles(t *testing.T) {
 		if err := m.Manager.Ensure(t.Context(), root+"/kubepods/own", v); err != nil {
 			t.Fatalf("step %d: %v", i, err)
 		}
-		library, own := files(t, root+"/kubepods/library"), files(t, root+"/kubepods/own")
+		library, own := cgroupstest.Limits(t, root+"/kubepods/library"), cgroupstest.Limits(t, root+"/kubepods/own")
 		if len(own) < 5 || !reflect.DeepEqual(library, own) {
 			t.Errorf("step %d: the library's files are\n%v, our own\n%v", i, library, own)
 		}
@@ -213,100 +147,7 @@ func TestSameStats(t *testing.T) {
 	}
 }
 
-// An OOM kill below a cgroup is one of it, on v1 too.
-func TestOOMIsCounted(t *testing.T) {
-	m, root := manager(t)
-	c := root + "/pod1/c1"
-	if err := m.Ensure(t.Context(), c, cgroups.Values{Memory: ptr[int64](16 << 20)}); err != nil {
-		t.Fatal(err)
-	}
-	pid := join(t, c, "sh", "-c", "head -c 64000000 /dev/zero | tail").Process.Pid
-	for end := time.Now().Add(time.Minute); alive(pid) && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-	}
-	for _, p := range []string{root + "/pod1", c} {
-		s, err := m.Stats(t.Context(), p)
-		own, ownErr := m.Manager.Stats(t.Context(), p)
-		if err != nil || ownErr != nil || s.OOMKills == 0 || s.OOMKills != own.OOMKills {
-			t.Errorf("%s: %+v, %v; our own %+v, %v", p, s, err, own, ownErr)
-		}
-	}
-}
-
-// A failure leaves nothing new, and all that was there.
-func TestEnsureUndoes(t *testing.T) {
-	m, root := manager(t)
-	pod := root + "/kubepods/pod1"
-	bad := []cgroups.Values{{CPUQuota: ptr[int64](1 << 60), CPUPeriod: ptr[uint64](100_000)}}
-	if m.Unified() {
-		bad = append(bad, cgroups.Values{Unified: map[string]string{"memory.no_such": "1"}}, cgroups.Values{Unified: map[string]string{"memory.low": "lots"}})
-	}
-	for _, v := range bad {
-		if err := m.Ensure(t.Context(), pod, v); err == nil || !strings.Contains(err.Error(), "cgroup "+pod) {
-			t.Errorf("%+v: %v", v, err)
-		}
-		if left := dirs(pod); len(left) > 0 {
-			t.Errorf("left %v", left)
-		}
-	}
-	if err := m.Ensure(t.Context(), pod, limits()); err != nil {
-		t.Fatal(err)
-	}
-	before := files(t, pod)
-	for _, v := range bad {
-		if err := m.Ensure(t.Context(), pod, v); err == nil {
-			t.Errorf("%+v was taken", v)
-		}
-		if after := files(t, pod); !reflect.DeepEqual(before, after) {
-			t.Errorf("%+v made of\n%v\n%v", v, before, after)
-		}
-	}
-}
-
-func TestMemoryLimitBelowUsageIsRefused(t *testing.T) {
-	m, root := manager(t)
-	pod := root + "/pod1"
-	if err := m.Ensure(t.Context(), pod, cgroups.Values{Memory: ptr[int64](512 << 20)}); err != nil {
-		t.Fatal(err)
-	}
-	pid := join(t, pod, "sh", "-c", `x=$(head -c 12000000 /dev/zero | tr '\0' x); sleep 300`).Process.Pid
-	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		s, err := m.Stats(t.Context(), pod)
-		if err != nil || time.Now().After(end) {
-			t.Fatal(s, err)
-		}
-		if s.MemoryRSS > 10<<20 {
-			break
-		}
-	}
-	err := m.Ensure(t.Context(), pod, cgroups.Values{Memory: ptr[int64](4 << 20)})
-	if err == nil || !strings.Contains(err.Error(), "a memory limit of 4194304 bytes is below the ") || !alive(pid) {
-		t.Errorf("4 MiB: %v; the process lives: %v", err, alive(pid))
-	}
-}
-
-// In a scope that was delegated processes must first go to a cgroup of their own:
-// the error names the scope, where the library would name a cgroup below.
-func TestProcessesInADelegatedScope(t *testing.T) {
-	m, root := manager(t)
-	if !m.Unified() {
-		return // v1 knows no such rule
-	}
-	scope := root + "/some.scope"
-	if err := os.MkdirAll("/sys/fs/cgroup"+scope, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	join(t, scope)
-	pod := scope + "/pods/pod1"
-	err := m.Ensure(t.Context(), pod, limits())
-	if !errors.Is(err, unix.EBUSY) || !strings.Contains(err.Error(), "processes live in cgroup "+scope+" itself") {
-		t.Errorf("with a process in it: %v", err)
-	}
-	if left := dirs(pod); len(left) > 0 {
-		t.Errorf("left %v", left)
-	}
-}
-
-// without returns a mountinfo file without a controller's line, or with it
+// mountinfo returns such a file file without a controller's line, or with it
 // elsewhere.
 func mountinfo(t *testing.T, controller, elsewhere string) string {
 	t.Helper()
