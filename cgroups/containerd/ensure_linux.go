@@ -145,13 +145,19 @@ func (m *Manager) ensureV2(ctx context.Context, p string, r *cgroup2.Resources) 
 }
 
 func (m *Manager) makeV2(p string) (*cgroup2.Manager, error) {
-	// Without resources, which would be enough to have their controllers offered:
-	// when that fails the library removes p, also if it was there.
-	g, err := cgroup2.NewManager(m.v2.Dir, p, &cgroup2.Resources{})
+	g, err := cgroup2.Load(p, cgroup2.WithMountpoint(m.v2.Dir))
 	if err != nil {
 		return nil, err
 	}
 	has, err := g.Controllers()
+	if errors.Is(err, unix.ENOENT) {
+		// Only here, and without resources: when it fails it removes p, also if it was
+		// there.
+		if g, err = cgroup2.NewManager(m.v2.Dir, p, &cgroup2.Resources{}); err != nil {
+			return nil, err
+		}
+		has, err = g.Controllers()
+	}
 	if err != nil || !slices.ContainsFunc(m.v2.Controllers, func(c string) bool { return !slices.Contains(has, c) }) {
 		return g, err
 	}

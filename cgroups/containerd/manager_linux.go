@@ -1,6 +1,7 @@
 package containerd
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -78,7 +79,7 @@ func (m *Manager) add(dir string, controller cgroup1.Name) error {
 		}
 		m.v1 = append(m.v1, s)
 	default:
-		return fmt.Errorf("%s makes none of that name", "github.com/containerd/cgroups/v3")
+		return errors.New("containerd's library does not know it; use package cgroups")
 	}
 	return nil
 }
