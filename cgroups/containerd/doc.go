@@ -3,11 +3,11 @@
 // its packages cgroup1 and cgroup2), on cgroup v1, v2 and the mixture of both.
 //
 // Choose it where the kernel's files should be written by the code that a fleet
-// already trusts. It adds 4 MB and a millisecond of start to a program, makes a
-// pod's cgroup in twice the time of package cgroups, and changes or measures one in
-// four to nine times. Package cgroups needs no library and is what lifecycle/local
-// uses by default. Both pass cgroups/cgroupstest and leave the same in the kernel's
-// files.
+// already trusts. It adds 4 MB and a millisecond of start to a program. On v1 it
+// makes a pod's cgroup in two to three times the time of package cgroups, and
+// changes or measures one in four to nine times. Package cgroups needs no library
+// and is what lifecycle/local uses by default. Both pass cgroups/cgroupstest and
+// leave the same limits in the kernel's files.
 //
 // # What the library does
 //
