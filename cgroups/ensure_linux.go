@@ -98,7 +98,10 @@ func makeDir(h *hierarchy, p string) (isNew bool, err error) {
 		err = effectMkdir.Do(func() error { return unix.Mkdir(dir, 0o755) })
 		switch {
 		case err == nil:
-			return true, initCPUSet(h, p)
+			if err := initCPUSet(h, p); !gone(err) {
+				return true, err
+			}
+			continue // removed already, as one above may be
 		case errors.Is(err, unix.EEXIST):
 			return false, nil
 		case !errors.Is(err, unix.ENOENT) || path.Dir(p) == "/":

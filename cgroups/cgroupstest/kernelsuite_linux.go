@@ -1,6 +1,7 @@
 package cgroupstest
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -24,6 +25,7 @@ func RunKernel(t *testing.T, newManager func(t *testing.T) (m Manager, root stri
 		"MemoryLimitBelowUsage":      memoryLimitBelowUsage,
 		"OOMIsCounted":               oomIsCounted,
 		"ProcessesInADelegatedScope": processesInADelegatedScope,
+		"EnsureWhilePruned":          ensureWhilePruned,
 	} {
 		t.Run(name, func(t *testing.T) {
 			m, root := newManager(t)
@@ -141,5 +143,25 @@ func processesInADelegatedScope(t *testing.T, m Manager, root string) {
 	}
 	if err := m.Remove(t.Context(), scope+"/pods"); err != nil || !Alive(pid) {
 		t.Errorf("%v; the other process lives: %v", err, Alive(pid))
+	}
+}
+
+// ensureWhilePruned: an ancestor that another call takes away in between is made
+// again.
+func ensureWhilePruned(t *testing.T, m Manager, root string) {
+	p, ok := m.(interface {
+		Prune(ctx context.Context, path string) error
+	})
+	if !ok {
+		t.Fatalf("%T cannot prune", m)
+	}
+	tier := root + "/kubepods/burstable"
+	for range 100 {
+		pruned := make(chan error)
+		go func() { pruned <- p.Prune(context.Background(), tier) }()
+		if err := m.Ensure(t.Context(), tier+"/pod1", full()); err != nil {
+			t.Error(err)
+		}
+		must(t, errors.Join(<-pruned, m.Remove(t.Context(), tier+"/pod1")))
 	}
 }

@@ -222,22 +222,6 @@ func TestUnprivileged(t *testing.T) {
 	}
 }
 
-// An ancestor that another call takes away in between is made again.
-func TestEnsureWhilePruned(t *testing.T) {
-	m, root := manager(t)
-	tier := root + "/kubepods/burstable"
-	for range 100 {
-		pruned := make(chan error)
-		go func() { pruned <- m.Prune(context.Background(), tier) }()
-		if err := m.Ensure(t.Context(), tier+"/pod1", limits()); err != nil {
-			t.Error(err)
-		}
-		if err := errors.Join(<-pruned, m.Remove(t.Context(), tier+"/pod1")); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
 // A mixture of both implementations on one root is none to the kernel.
 func TestMixed(t *testing.T) {
 	m, root := manager(t)
