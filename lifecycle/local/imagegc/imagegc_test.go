@@ -282,12 +282,17 @@ func TestEvents(t *testing.T) {
 func TestPulled(t *testing.T) {
 	bubble(t, Options{}, func(t *testing.T, s *fakeStore, c *Collector, events func() []string) {
 		pass(3 * time.Minute)
-		s.set(func() { s.other, s.images = 60, old("a", "b") })
-		for range 100 {
+		looking := make(chan struct{})
+		s.set(func() { s.other, s.images, s.blocked = 60, old("a", "b"), looking })
+		c.Pulled()
+		synctest.Wait()
+		for range 100 { // while it looks: it looks once more
 			c.Pulled()
 		}
+		s.set(func() { s.blocked = nil })
+		close(looking)
 		synctest.Wait()
-		if want := []string{"free at 0s", "free at 3m0s"}; !slices.Equal(s.told()[:2], want) || len(s.told()) > 3 || len(s.left()) != 1 {
+		if want := []string{"free at 0s", "free at 3m0s", "free at 3m0s"}; !slices.Equal(s.told(), want) || len(s.left()) != 1 {
 			t.Errorf("%q, left %q", s.told(), s.left())
 		}
 		s.set(func() { s.other = 90 })
