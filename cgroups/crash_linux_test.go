@@ -8,13 +8,14 @@ import (
 	"testing"
 
 	"github.com/lifepod/lifepod/cgroups"
+	"github.com/lifepod/lifepod/cgroups/cgroupstest"
 	"github.com/lifepod/lifepod/internal/sys"
 	"github.com/lifepod/lifepod/internal/testutil"
 )
 
 // start makes and limits a pod's cgroup with a process in it, stop removes it.
 func start(m *cgroups.Manager, root string) error {
-	return m.Ensure(context.Background(), root+"/kubepods/burstable/pod1", limits())
+	return m.Ensure(context.Background(), root+"/kubepods/burstable/pod1", cgroupstest.Full())
 }
 
 func stop(m *cgroups.Manager, root string) error { return m.Remove(context.Background(), root) }

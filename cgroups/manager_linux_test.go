@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -26,37 +25,20 @@ var (
 
 func ptr[T any](v T) *T { return &v }
 
-// open returns a Manager for a root that only this test uses, and checks at the
-// end that nothing of it is left.
+// open returns a Manager for a root of which nothing may be left at the end.
 func open(t testing.TB) (*cgroups.Manager, string) {
 	t.Helper()
-	root := cgroupstest.Root(t)
-	m, err := cgroups.Open(cgroups.Options{Root: root})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := m.Remove(context.Background(), root); err != nil {
-			t.Error(err)
-		}
-	})
-	return m, root
+	return cgroupstest.Open(t, cgroups.Open)
 }
 
 func TestConformance(t *testing.T) {
 	testutil.RequireRoot(t)
-	cgroupstest.Run(t, func(t *testing.T) cgroupstest.Impl {
-		m, root := open(t)
-		return cgroupstest.Impl{Manager: m, Root: root, Join: func(t *testing.T, path string) func() bool {
-			pid := join(t, path).Process.Pid
-			return func() bool { return alive(pid) }
-		}}
-	})
+	cgroupstest.Run(t, cgroupstest.OnKernel(cgroups.Open))
 }
 
 func TestKernel(t *testing.T) {
 	testutil.RequireRoot(t)
-	cgroupstest.RunKernel(t, func(t *testing.T) (cgroupstest.Manager, string) { return open(t) })
+	cgroupstest.RunKernel(t, cgroups.Open)
 }
 
 // What Ensure made is gone from every hierarchy, also where only a runtime made
@@ -208,21 +190,12 @@ func TestHugePages(t *testing.T) {
 
 // without returns a mountinfo file without the lines that have word as an option.
 func without(t *testing.T, word string) string {
-	b, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var kept strings.Builder
-	for line := range strings.Lines(string(b)) {
-		if !strings.Contains(line, " - cgroup") || !strings.HasSuffix(strings.TrimSpace(line), word) {
-			kept.WriteString(line)
+	return cgroupstest.MountInfo(t, func(line string) string {
+		if strings.Contains(line, " - cgroup") && strings.HasSuffix(strings.TrimSpace(line), word) {
+			return ""
 		}
-	}
-	file := filepath.Join(t.TempDir(), "mountinfo")
-	if err := os.WriteFile(file, []byte(kept.String()), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return file
+		return line
+	})
 }
 
 func TestMissingControllerOfV1(t *testing.T) {
@@ -270,7 +243,7 @@ func TestOpenAfterHalfARoot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := m.Ensure(t.Context(), root+"/a/b", limits()); err != nil {
+	if err := m.Ensure(t.Context(), root+"/a/b", cgroupstest.Full()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -291,35 +264,4 @@ func TestNoHierarchy(t *testing.T) {
 	}
 }
 
-// The same program as another user gets an error that says what to do.
-func TestUnprivileged(t *testing.T) {
-	if os.Getenv("CGROUPS_TEST_NOBODY") != "" {
-		_, err := cgroups.Open(cgroups.Options{Root: "/lifepod-t-nobody"})
-		var access *cgroups.AccessError
-		fmt.Println("told:", errors.As(err, &access), err)
-		return
-	}
-	testutil.RequireRoot(t)
-	exe := filepath.Join(t.TempDir(), "test")
-	b, err := os.ReadFile(os.Args[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(exe, b, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for d := filepath.Dir(exe); d != "/" && d != os.TempDir(); d = filepath.Dir(d) {
-		if err := os.Chmod(d, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	cmd := exec.Command(exe, "-test.run=^TestUnprivileged$", "-test.v")
-	cmd.Dir = "/"
-	cmd.Env = []string{"CGROUPS_TEST_NOBODY=1", "GORACE=atexit_sleep_ms=0"}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-	out, err := cmd.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "told: true cgroups in /sys/fs/cgroup") ||
-		!strings.Contains(string(out), "cannot be made by uid 65534: run as root") {
-		t.Errorf("%v: %s", err, out)
-	}
-}
+func TestUnprivileged(t *testing.T) { cgroupstest.Unprivileged(t, cgroups.Open) }

@@ -1,6 +1,7 @@
 package cgroupstest
 
 import (
+	"context"
 	"crypto/rand"
 	"fmt"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lifepod/lifepod/cgroups"
 	"github.com/lifepod/lifepod/internal/testutil"
 )
 
@@ -21,6 +23,31 @@ func Root(t testing.TB) string {
 	name := "lifepod-t-" + strings.ToLower(rand.Text()[:10])
 	testutil.CheckLeaks(t, testutil.Scope{Names: []string{name}})
 	return "/" + name
+}
+
+// Open opens an implementation for a [Root], which it removes at the test's end.
+func Open[M Manager](t testing.TB, open func(cgroups.Options) (M, error)) (M, string) {
+	t.Helper()
+	root := Root(t)
+	m, err := open(cgroups.Options{Root: root})
+	must(t, err)
+	t.Cleanup(func() {
+		if err := m.Remove(context.Background(), root); err != nil {
+			t.Error(err)
+		}
+	})
+	return m, root
+}
+
+// OnKernel gives [Run] an implementation with real processes.
+func OnKernel[M Manager](open func(cgroups.Options) (M, error)) func(t *testing.T) Impl {
+	return func(t *testing.T) Impl {
+		m, root := Open(t, open)
+		return Impl{Manager: m, Root: root, Join: func(t *testing.T, path string) func() bool {
+			pid := Join(t, path).Process.Pid
+			return func() bool { return Alive(pid) }
+		}}
+	}
 }
 
 // Unified reports whether the machine has cgroup v2 alone.

@@ -17,9 +17,8 @@ import (
 )
 
 // RunKernel holds an implementation that works on this machine's cgroups to what
-// no fake can show. newManager returns one for a root of its own ([Root]), which
-// it removes at the test's end.
-func RunKernel(t *testing.T, newManager func(t *testing.T) (m Manager, root string)) {
+// no fake can show.
+func RunKernel[M Manager](t *testing.T, open func(cgroups.Options) (M, error)) {
 	for name, test := range map[string]func(t *testing.T, m Manager, root string){
 		"FailureLeavesNothingNew":    failureLeavesNothingNew,
 		"MemoryLimitBelowUsage":      memoryLimitBelowUsage,
@@ -28,7 +27,7 @@ func RunKernel(t *testing.T, newManager func(t *testing.T) (m Manager, root stri
 		"EnsureWhilePruned":          ensureWhilePruned,
 	} {
 		t.Run(name, func(t *testing.T) {
-			m, root := newManager(t)
+			m, root := Open(t, open)
 			test(t, m, root)
 		})
 	}
@@ -69,7 +68,7 @@ func failureLeavesNothingNew(t *testing.T, m Manager, root string) {
 			t.Errorf("left %v", left)
 		}
 	}
-	must(t, m.Ensure(t.Context(), pod, full()))
+	must(t, m.Ensure(t.Context(), pod, Full()))
 	before := Limits(t, pod)
 	for _, v := range bad {
 		if err := m.Ensure(t.Context(), pod, v); err == nil {
@@ -129,7 +128,7 @@ func processesInADelegatedScope(t *testing.T, m Manager, root string) {
 	must(t, os.MkdirAll("/sys/fs/cgroup"+scope+"/own", 0o755))
 	pid := Join(t, scope).Process.Pid
 	pod := scope + "/pods/pod1"
-	err := m.Ensure(t.Context(), pod, full())
+	err := m.Ensure(t.Context(), pod, Full())
 	if !errors.Is(err, unix.EBUSY) || !strings.Contains(err.Error(), "processes live in cgroup "+scope+" itself") {
 		t.Errorf("with a process in it: %v", err)
 	}
@@ -137,8 +136,8 @@ func processesInADelegatedScope(t *testing.T, m Manager, root string) {
 		t.Errorf("left %v", left)
 	}
 	must(t, os.WriteFile("/sys/fs/cgroup"+scope+"/own/cgroup.procs", []byte(strconv.Itoa(pid)), 0))
-	must(t, m.Ensure(t.Context(), pod, full()))
-	if v, err := m.Limits(t.Context(), pod); err != nil || *v.Memory != *full().Memory {
+	must(t, m.Ensure(t.Context(), pod, Full()))
+	if v, err := m.Limits(t.Context(), pod); err != nil || *v.Memory != *Full().Memory {
 		t.Errorf("%+v, %v", v, err)
 	}
 	if err := m.Remove(t.Context(), scope+"/pods"); err != nil || !Alive(pid) {
@@ -159,7 +158,7 @@ func ensureWhilePruned(t *testing.T, m Manager, root string) {
 	for range 100 {
 		pruned := make(chan error)
 		go func() { pruned <- p.Prune(context.Background(), tier) }()
-		if err := m.Ensure(t.Context(), tier+"/pod1", full()); err != nil {
+		if err := m.Ensure(t.Context(), tier+"/pod1", Full()); err != nil {
 			t.Error(err)
 		}
 		must(t, errors.Join(<-pruned, m.Remove(t.Context(), tier+"/pod1")))

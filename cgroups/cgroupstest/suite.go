@@ -64,7 +64,8 @@ func must(t testing.TB, err error) {
 
 func ptr[T any](v T) *T { return &v }
 
-func full() cgroups.Values {
+// Full are limits of every kind that each machine has.
+func Full() cgroups.Values {
 	return cgroups.Values{
 		CPUShares: ptr[uint64](1024), CPUQuota: ptr[int64](50_000), CPUPeriod: ptr[uint64](100_000),
 		Memory: ptr[int64](64 << 20), PidsMax: ptr[int64](100),
@@ -84,16 +85,16 @@ func hasLimits(t testing.TB, i Impl, path string, shares uint64, quota, memory, 
 }
 
 func limitsAreKept(t *testing.T, i Impl, pod string) {
-	must(t, i.Manager.Ensure(t.Context(), pod, full()))
+	must(t, i.Manager.Ensure(t.Context(), pod, Full()))
 	hasLimits(t, i, pod, 1024, 50_000, 64<<20, 100)
-	none := full()
+	none := Full()
 	none.CPUQuota, none.Memory, none.PidsMax = ptr[int64](-1), ptr[int64](-1), ptr[int64](-1)
 	must(t, i.Manager.Ensure(t.Context(), pod, none))
 	hasLimits(t, i, pod, 1024, -1, -1, -1)
 }
 
 func nilLeavesAlone(t *testing.T, i Impl, pod string) {
-	must(t, i.Manager.Ensure(t.Context(), pod, full()))
+	must(t, i.Manager.Ensure(t.Context(), pod, Full()))
 	must(t, i.Manager.Ensure(t.Context(), pod, cgroups.Values{Memory: ptr[int64](32 << 20)}))
 	hasLimits(t, i, pod, 1024, 50_000, 32<<20, 100)
 	must(t, i.Manager.Ensure(t.Context(), pod, cgroups.Values{CPUQuota: ptr[int64](0), Memory: ptr[int64](0)}))
@@ -102,17 +103,17 @@ func nilLeavesAlone(t *testing.T, i Impl, pod string) {
 
 func ensureTwice(t *testing.T, i Impl, pod string) {
 	for range 2 {
-		must(t, i.Manager.Ensure(t.Context(), pod, full()))
+		must(t, i.Manager.Ensure(t.Context(), pod, Full()))
 	}
 	// A shorter period with a larger share: old and new do not mix.
-	v := full()
+	v := Full()
 	v.CPUQuota, v.CPUPeriod = ptr[int64](5_000), ptr[uint64](5_000)
 	must(t, i.Manager.Ensure(t.Context(), pod, v))
 	hasLimits(t, i, pod, 1024, 5_000, 64<<20, 100)
 }
 
 func ancestorsAreMade(t *testing.T, i Impl, pod string) {
-	must(t, i.Manager.Ensure(t.Context(), pod, full()))
+	must(t, i.Manager.Ensure(t.Context(), pod, Full()))
 	hasLimits(t, i, i.Root+"/kubepods", 0, -1, -1, -1)
 	// A tier can be limited when it already has pods.
 	must(t, i.Manager.Ensure(t.Context(), i.Root+"/kubepods/burstable", cgroups.Values{CPUShares: ptr[uint64](2048)}))
@@ -159,7 +160,7 @@ func badPaths(t *testing.T, i Impl, _ string) {
 
 func removeOfNothing(t *testing.T, i Impl, pod string) {
 	must(t, i.Manager.Remove(t.Context(), pod))
-	must(t, i.Manager.Ensure(t.Context(), pod, full()))
+	must(t, i.Manager.Ensure(t.Context(), pod, Full()))
 	must(t, i.Manager.Remove(t.Context(), pod))
 	must(t, i.Manager.Remove(t.Context(), pod))
 	if paths, err := i.Manager.List(t.Context(), i.Root+"/kubepods/burstable"); err != nil || len(paths) > 0 {
@@ -168,7 +169,7 @@ func removeOfNothing(t *testing.T, i Impl, pod string) {
 }
 
 func removeKills(t *testing.T, i Impl, pod string) {
-	must(t, i.Manager.Ensure(t.Context(), pod, full()))
+	must(t, i.Manager.Ensure(t.Context(), pod, Full()))
 	must(t, i.Manager.Ensure(t.Context(), pod+"/c1", cgroups.Values{}))
 	a, b := i.Join(t, pod+"/c1"), i.Join(t, pod+"/c1")
 	other := i.Root + "/kubepods/pod4"
@@ -198,19 +199,19 @@ func removeOfATree(t *testing.T, i Impl, pod string) {
 }
 
 func removeWithoutTime(t *testing.T, i Impl, pod string) {
-	must(t, i.Manager.Ensure(t.Context(), pod, full()))
+	must(t, i.Manager.Ensure(t.Context(), pod, Full()))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := i.Manager.Remove(ctx, pod); !errors.Is(err, context.Canceled) {
 		t.Errorf("Remove without time: %v", err)
 	}
-	if err := i.Manager.Ensure(ctx, pod, full()); !errors.Is(err, context.Canceled) {
+	if err := i.Manager.Ensure(ctx, pod, Full()); !errors.Is(err, context.Canceled) {
 		t.Errorf("Ensure without time: %v", err)
 	}
 }
 
 func statsCountProcesses(t *testing.T, i Impl, pod string) {
-	must(t, i.Manager.Ensure(t.Context(), pod, full()))
+	must(t, i.Manager.Ensure(t.Context(), pod, Full()))
 	must(t, i.Manager.Ensure(t.Context(), pod+"/c1", cgroups.Values{}))
 	i.Join(t, pod+"/c1")
 	i.Join(t, pod+"/c1")
@@ -252,8 +253,8 @@ func together(t *testing.T, i Impl, pod string) {
 		go func() {
 			p := pod + string(rune('a'+n))
 			errs <- errors.Join(
-				i.Manager.Ensure(t.Context(), p, full()), i.Manager.Remove(t.Context(), p),
-				i.Manager.Ensure(t.Context(), p, full()), i.Manager.Remove(t.Context(), p))
+				i.Manager.Ensure(t.Context(), p, Full()), i.Manager.Remove(t.Context(), p),
+				i.Manager.Ensure(t.Context(), p, Full()), i.Manager.Remove(t.Context(), p))
 		}()
 	}
 	for range pods {

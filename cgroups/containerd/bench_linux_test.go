@@ -5,11 +5,10 @@ import (
 	"testing"
 
 	"github.com/lifepod/lifepod/cgroups/cgroupstest"
+	"github.com/lifepod/lifepod/cgroups/containerd"
 )
 
-func BenchmarkManager(b *testing.B) {
-	cgroupstest.Bench(b, func(t testing.TB) (cgroupstest.Manager, string) { return manager(t) })
-}
+func BenchmarkManager(b *testing.B) { cgroupstest.Bench(b, containerd.Open) }
 
 // BenchmarkLibraryDelete is what removal would cost by the library.
 func BenchmarkLibraryDelete(b *testing.B) {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/lifepod/lifepod/cgroups"
+	"github.com/lifepod/lifepod/cgroups/cgroupstest"
 	"github.com/lifepod/lifepod/cgroups/containerd"
 	"github.com/lifepod/lifepod/internal/sys"
 )
@@ -24,7 +25,7 @@ func TestStartInChild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := m.Ensure(context.Background(), root+"/kubepods/burstable/pod1", limits()); err != nil {
+	if err := m.Ensure(context.Background(), root+"/kubepods/burstable/pod1", cgroupstest.Full()); err != nil {
 		t.Fatal(err)
 	}
 	err = m.Ensure(context.Background(), root+"/refused", cgroups.Values{CPUQuota: ptr[int64](1 << 60), CPUPeriod: ptr[uint64](100_000)})
@@ -66,10 +67,10 @@ func TestCrashPoints(t *testing.T) {
 				t.Errorf("%s was not reached: %v %s", e+at, err, out)
 			}
 			pod := root + "/kubepods/burstable/pod1"
-			if err := m.Ensure(t.Context(), pod, limits()); err != nil {
+			if err := m.Ensure(t.Context(), pod, cgroupstest.Full()); err != nil {
 				t.Errorf("start after %s: %v", e+at, err)
 			}
-			if v, err := m.Limits(t.Context(), pod); err != nil || *v.Memory != *limits().Memory {
+			if v, err := m.Limits(t.Context(), pod); err != nil || *v.Memory != *cgroupstest.Full().Memory {
 				t.Errorf("limits after %s: %+v, %v", e+at, v, err)
 			}
 			if err := m.Remove(t.Context(), root); err != nil {

@@ -7,6 +7,7 @@ import (
 	"github.com/containerd/cgroups/v3/cgroup2"
 
 	"github.com/lifepod/lifepod/cgroups"
+	"github.com/lifepod/lifepod/cgroups/cgroupstest"
 )
 
 // libraryDelete removes a cgroup as the library does.
@@ -43,7 +44,7 @@ func TestWhyRemoveIsOurs(t *testing.T) {
 	if m.Unified() {
 		return
 	}
-	if err := m.Ensure(t.Context(), pod, limits()); err != nil {
+	if err := m.Ensure(t.Context(), pod, cgroupstest.Full()); err != nil {
 		t.Fatal(err)
 	}
 	if err := libraryDelete(false, pod); err != nil || len(dirs(pod)) == 0 {

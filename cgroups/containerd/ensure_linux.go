@@ -91,10 +91,11 @@ func (m *Manager) ensureV1(ctx context.Context, p string, r *specs.LinuxResource
 		}
 	}
 	if errors.Is(err, unix.EBUSY) && r.Memory != nil {
-		s, statErr := m.Manager.Stats(ctx, p)
-		if statErr == nil {
-			return fmt.Errorf("limit cgroup %s: a memory limit of %d bytes is below the %d bytes in use", p, *r.Memory.Limit, s.MemoryUsage)
+		// A limit below what is in use; ours says how much that is.
+		if cause := m.Manager.Ensure(ctx, p, cgroups.Values{Memory: r.Memory.Limit}); cause != nil {
+			return cause
 		}
+		err = m.newV1(p, r) // less is in use now
 	}
 	if err != nil {
 		return fmt.Errorf("make and limit cgroup %s: %w", p, err)

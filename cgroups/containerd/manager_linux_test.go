@@ -1,16 +1,12 @@
 package containerd_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -33,40 +29,17 @@ func ptr[T any](v T) *T { return &v }
 // manager opens a root of which nothing may be left at the end.
 func manager(t testing.TB) (*containerd.Manager, string) {
 	t.Helper()
-	root := cgroupstest.Root(t)
-	m, err := containerd.Open(cgroups.Options{Root: root})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := m.Remove(context.Background(), root); err != nil {
-			t.Error(err)
-		}
-	})
-	return m, root
-}
-
-func limits() cgroups.Values {
-	return cgroups.Values{
-		CPUShares: ptr[uint64](256), CPUQuota: ptr[int64](50_000), CPUPeriod: ptr[uint64](100_000),
-		Memory: ptr[int64](64 << 20), PidsMax: ptr[int64](1024),
-	}
+	return cgroupstest.Open(t, containerd.Open)
 }
 
 func TestConformance(t *testing.T) {
 	testutil.RequireRoot(t)
-	cgroupstest.Run(t, func(t *testing.T) cgroupstest.Impl {
-		m, root := manager(t)
-		return cgroupstest.Impl{Manager: m, Root: root, Join: func(t *testing.T, path string) func() bool {
-			pid := join(t, path).Process.Pid
-			return func() bool { return alive(pid) }
-		}}
-	})
+	cgroupstest.Run(t, cgroupstest.OnKernel(containerd.Open))
 }
 
 func TestKernel(t *testing.T) {
 	testutil.RequireRoot(t)
-	cgroupstest.RunKernel(t, func(t *testing.T) (cgroupstest.Manager, string) { return manager(t) })
+	cgroupstest.RunKernel(t, containerd.Open)
 }
 
 // Both implementations leave the same in the kernel's files, whatever they are
@@ -75,7 +48,7 @@ func TestSameFiles(t *testing.T) {
 	m, root := manager(t)
 	steps := []cgroups.Values{
 		{},
-		limits(),
+		cgroupstest.Full(),
 		{CPUShares: ptr[uint64](2), PidsMax: ptr[int64](-1)},
 		{CPUShares: ptr[uint64](262144), Memory: ptr[int64](0), PidsMax: ptr[int64](0)},
 		{CPUShares: ptr[uint64](1126), CPUQuota: ptr[int64](5_000), CPUPeriod: ptr[uint64](5_000), Memory: ptr[int64](1 << 40)},
@@ -110,7 +83,7 @@ func TestSameFiles(t *testing.T) {
 func TestSameStats(t *testing.T) {
 	m, root := manager(t)
 	pod := root + "/kubepods/pod1"
-	if err := m.Ensure(t.Context(), pod, limits()); err != nil {
+	if err := m.Ensure(t.Context(), pod, cgroupstest.Full()); err != nil {
 		t.Fatal(err)
 	}
 	pid := join(t, pod, "sh", "-c", `x=$(head -c 12000000 /dev/zero | tr '\0' x); sleep 300`).Process.Pid
@@ -147,29 +120,18 @@ func TestSameStats(t *testing.T) {
 	}
 }
 
-// mountinfo returns such a file file without a controller's line, or with it
-// elsewhere.
+// mountinfo returns such a file without a controller's line, or with it elsewhere.
 func mountinfo(t *testing.T, controller, elsewhere string) string {
-	t.Helper()
-	b, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var kept strings.Builder
-	for line := range strings.Lines(string(b)) {
-		dir := "/sys/fs/cgroup/" + controller
-		if isIt := strings.Contains(line, " "+dir+" "); isIt && elsewhere == "" {
-			continue
-		} else if isIt {
-			line = strings.Replace(line, dir, elsewhere, 1)
+	dir := "/sys/fs/cgroup/" + controller
+	return cgroupstest.MountInfo(t, func(line string) string {
+		if !strings.Contains(line, " "+dir+" ") {
+			return line
 		}
-		kept.WriteString(line)
-	}
-	file := filepath.Join(t.TempDir(), "mountinfo")
-	if err := os.WriteFile(file, []byte(kept.String()), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return file
+		if elsewhere == "" {
+			return ""
+		}
+		return strings.Replace(line, dir, elsewhere, 1)
+	})
 }
 
 func TestControllersThatAreNotThere(t *testing.T) {
@@ -190,37 +152,7 @@ func TestControllersThatAreNotThere(t *testing.T) {
 	}
 }
 
-// The same program as another user gets an error that says what to do.
-func TestUnprivileged(t *testing.T) {
-	if os.Getenv("CONTAINERD_TEST_NOBODY") != "" {
-		_, err := containerd.Open(cgroups.Options{Root: "/lifepod-t-nobody"})
-		var access *cgroups.AccessError
-		fmt.Println("told:", errors.As(err, &access), err)
-		return
-	}
-	testutil.RequireRoot(t)
-	dir, err := os.MkdirTemp("", "containerd-test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	b, err := os.ReadFile(os.Args[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	exe := filepath.Join(dir, "test")
-	if err := errors.Join(os.Chmod(dir, 0o755), os.WriteFile(exe, b, 0o755)); err != nil { //nolint:gosec // another user runs it
-		t.Fatal(err)
-	}
-	cmd := exec.Command(exe, "-test.run=^TestUnprivileged$", "-test.v")
-	cmd.Dir = "/"
-	cmd.Env = []string{"CONTAINERD_TEST_NOBODY=1", "GORACE=atexit_sleep_ms=0"}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-	out, err := cmd.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "told: true cgroups in /sys/fs/cgroup") {
-		t.Errorf("%v: %s", err, out)
-	}
-}
+func TestUnprivileged(t *testing.T) { cgroupstest.Unprivileged(t, containerd.Open) }
 
 // A mixture of both implementations on one root is none to the kernel.
 func TestMixed(t *testing.T) {
@@ -230,7 +162,7 @@ func TestMixed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, p := range []string{"/a", "/b"} {
-		if err := errors.Join(own.Ensure(t.Context(), root+"/tier"+p, limits()), m.Ensure(t.Context(), root+"/tier"+p, limits())); err != nil {
+		if err := errors.Join(own.Ensure(t.Context(), root+"/tier"+p, cgroupstest.Full()), m.Ensure(t.Context(), root+"/tier"+p, cgroupstest.Full())); err != nil {
 			t.Fatal(err)
 		}
 	}
