@@ -97,21 +97,22 @@ func makeDir(h *hierarchy, p string) (isNew bool, err error) {
 	for range 10 {
 		err = effectMkdir.Do(func() error { return unix.Mkdir(dir, 0o755) })
 		switch {
-		case err == nil:
-			if err := initCPUSet(h, p); !gone(err) {
+		case err == nil, isNew && errors.Is(err, unix.EEXIST):
+			isNew = true
+			if err = initCPUSet(h, p); !gone(err) {
 				return true, err
 			}
 			continue // removed already, as one above may be
 		case errors.Is(err, unix.EEXIST):
 			return false, nil
 		case !errors.Is(err, unix.ENOENT) || path.Dir(p) == "/":
-			return false, fmt.Errorf("mkdir %s: %w", dir, err)
+			return isNew, fmt.Errorf("mkdir %s: %w", dir, err)
 		}
 		if _, err := makeDir(h, path.Dir(p)); err != nil {
-			return false, err
+			return isNew, err
 		}
 	}
-	return false, fmt.Errorf("mkdir %s: %w: the cgroup above is being removed", dir, err)
+	return isNew, fmt.Errorf("mkdir %s: %w: the cgroup above is being removed", dir, err)
 }
 
 // initCPUSet gives a new v1 cpuset its parent's CPUs and memory nodes, without

@@ -211,6 +211,32 @@ func TestMissingControllerOfV1(t *testing.T) {
 	}
 }
 
+// A cpuset that cannot be filled is an error, and gone again: no process could
+// enter it.
+func TestCPUSetWithoutFiles(t *testing.T) {
+	own, root := open(t)
+	if own.Unified() {
+		return // it has none to fill
+	}
+	dir := t.TempDir()
+	m, err := cgroups.Open(cgroups.Options{Root: root, MountInfo: cgroupstest.MountInfo(t, func(line string) string {
+		return strings.Replace(line, " /sys/fs/cgroup/cpuset ", " "+dir+" ", 1)
+	})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = m.Ensure(t.Context(), root+"/pod1", cgroups.Values{})
+	if err == nil || !strings.Contains(err.Error(), dir+root) || !strings.Contains(err.Error(), "cpuset.cpus") {
+		t.Error(err)
+	}
+	if left := dirs(root + "/pod1"); len(left) > 0 {
+		t.Errorf("left %v", left)
+	}
+	if left, _ := filepath.Glob(dir + root + "/pod1"); len(left) > 0 {
+		t.Errorf("left %v", left)
+	}
+}
+
 // A directory with the kernel's files stands in for a hierarchy that offers less.
 func TestMissingControllerOfV2(t *testing.T) {
 	dir := t.TempDir()
