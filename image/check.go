@@ -205,7 +205,7 @@ func (c *checker) names(tx *bolt.Tx) error {
 
 func (c *checker) images(tx *bolt.Tx) error {
 	return each(tx, bucketImages, func(id string, _ imageRecord) error {
-		_, _, err := manifestOf(tx, digest.Digest(id))
+		_, _, err := manifestsOf(tx, digest.Digest(id))
 		if errors.Is(err, ErrNotFound) {
 			c.bad("image %s: it has no manifest", id)
 			return nil

@@ -190,15 +190,6 @@ func findPrefix(tx *bolt.Tx, name string) (digest.Digest, error) {
 	return "", fmt.Errorf("%q begins the IDs of %d images: give more digits", name, len(found))
 }
 
-// manifestOf returns the manifest of an image; of several the first.
-func manifestOf(tx *bolt.Tx, id digest.Digest) (d digest.Digest, m manifestRecord, err error) {
-	all, m, err := manifestsOf(tx, id)
-	if err != nil {
-		return "", m, err
-	}
-	return all[0], m, nil
-}
-
 // manifestsOf returns all manifests of an image, and the record of the first.
 // Records are long: only those that begin with the image are decoded.
 func manifestsOf(tx *bolt.Tx, id digest.Digest) (all []digest.Digest, first manifestRecord, err error) {

@@ -85,13 +85,13 @@ func (s *Store) prepare(ctx context.Context, key string, image digest.Digest, re
 	if want.Layers, err = s.imageLayers(ctx, image); err != nil {
 		return nil, err
 	}
-	s.used(image)
 	err = s.makeKey(ctx, sess, sn, key, want)
-	if errors.Is(err, fs.ErrExist) { // someone else was faster
-		return s.prepared(sn, key, want)
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
+	}
+	s.used(image)
+	if err != nil { // someone else was faster
+		return s.prepared(sn, key, want)
 	}
 	return s.mounts(sn, key, want), nil
 }
