@@ -49,20 +49,7 @@ func main() {
 	case "echo":
 		fmt.Println(words[1])
 	case "serve":
-		l, err := net.Listen("tcp", "127.0.0.1:"+words[1])
-		if err != nil {
-			fmt.Println(err)
-			os.Exit(1)
-		}
-		ready()
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				os.Exit(1)
-			}
-			_, _ = c.Write([]byte("hello from the pod"))
-			c.Close()
-		}
+		serve(words[1])
 	case "env":
 		fmt.Println(strings.Join(os.Environ(), "\n"))
 	case "id":
@@ -91,5 +78,23 @@ func main() {
 		}
 	default:
 		os.Exit(64)
+	}
+}
+
+// serve greets whoever connects to a port.
+func serve(port string) {
+	l, err := net.Listen("tcp", "127.0.0.1:"+port)
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	ready()
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			os.Exit(1)
+		}
+		_, _ = c.Write([]byte("hello from the pod"))
+		c.Close()
 	}
 }
